@@ -1,0 +1,57 @@
+# `make demo` and `make test` are all a newcomer needs; each does its own set-up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help setup demo test check bench format lint type lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(VENV)/.ready $(VENV)/.cose system  ## .venv from the hash-pinned lock; mosquitto and chromium where they may be installed
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+# an independent COSE library whose pins clash with ours lives in its own environment
+$(VENV)/.cose: tests/peers/cose.lock
+	$(PYTHON) -m venv $(VENV)/cose
+	$(VENV)/cose/bin/python -m pip install --quiet --require-hashes -r tests/peers/cose.lock
+	touch $@
+
+.PHONY: system
+system:
+	@sh .ci/system-packages
+
+demo: setup  ## the whole line on this machine: bikes, relays, broker, truck, page, cloud copy
+	$(BIN)/truck demo
+
+test: setup  ## all tests
+	$(BIN)/python -m pytest
+
+check: setup lint type  ## lint and types
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: setup
+	$(BIN)/mypy
+
+format: setup  ## rewrite the code in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup  ## measured ratios, printed and written to build/bench.json
+	$(BIN)/python -m tests.bench
+
+lock:  ## renew the lock files (needs uv)
+	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet --python-version 3.11 --output-file requirements.lock
+	uv pip compile tests/peers/cose.in --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet --python-version 3.11 --output-file tests/peers/cose.lock
+
+clean:  ## remove what was built
+	rm -rf $(VENV) build

@@ -1,0 +1,1 @@
+"""Replication: committed rows become sealed, signed, chained objects, and come back proven."""

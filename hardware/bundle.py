@@ -1,0 +1,140 @@
+"""What relay and truck say to each other: bundles up, commit acknowledgements down.
+
+Both are COSE_Sign1 over CBOR with integer keys, the event id and the message kind bound in as
+external_aad. A bundle holds up to 128 packets as heard; the acknowledgement names the bundles
+that the truck's journal has made durable, and is the only thing on which a relay may forget.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cbor2
+
+from hardware.errors import Reason, Refused
+from hardware.packet import PACKET_BYTES_MAX
+from hardware.signing import SigningKey, cose_open, cose_sign, decode_cbor
+
+PACKETS_MAX = 128
+BUNDLE_BYTES_MAX = PACKETS_MAX * (PACKET_BYTES_MAX + 16) + 1024
+ACKED_MAX = 4096
+_VERSION = 1
+_I64 = 1 << 63
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Packets as one relay heard them, in its order.
+
+    heard_at_us: microseconds since 1970 by the relay's clock; rssi_dbm: -128 where unknown.
+    """
+
+    relay: str
+    boot: int
+    number: int
+    packets: tuple[bytes, ...]
+    heard_at_us: tuple[int, ...]
+    rssi_dbm: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Ack:
+    """Bundles of one relay that are safe, (boot, number) each, and the journal record of them."""
+
+    relay: str
+    bundles: tuple[tuple[int, int], ...]
+    record: int
+
+
+def _aad(kind: str, event: bytes) -> bytes:
+    return f"truck {kind} 1 ".encode() + event
+
+
+def encode_bundle(bundle: Bundle, key: SigningKey, event: bytes) -> bytes:
+    """The bundle as signed bytes."""
+    first = min(bundle.heard_at_us, default=0)
+    payload = {
+        1: _VERSION,
+        2: bundle.relay,
+        3: bundle.boot,
+        4: bundle.number,
+        5: list(bundle.packets),
+        6: first,
+        7: [at - first for at in bundle.heard_at_us],
+        8: list(bundle.rssi_dbm),
+    }
+    return cose_sign(cbor2.dumps(payload), key, _aad("bundle", event))
+
+
+def decode_bundle(message: bytes, relay: str, public: bytes, event: bytes) -> Bundle:
+    """The bundle in a relay's message.
+
+    Raises:
+        Refused: OVERSIZE, MALFORMED, VERSION, SIGNATURE or WRONG_SENDER.
+    """
+    if len(message) > BUNDLE_BYTES_MAX:
+        raise Refused(Reason.OVERSIZE, f"bundle of {len(message)} bytes")
+    body = _fields(cose_open(message, public, _aad("bundle", event)))
+    packets, offsets, rssi = body.get(5), body.get(7), body.get(8)
+    first = _integer(body.get(6))
+    if not (
+        isinstance(packets, list)
+        and isinstance(offsets, list)
+        and isinstance(rssi, list)
+        and 0 < len(packets) == len(offsets) == len(rssi)
+        and all(isinstance(p, bytes) for p in packets)
+    ):
+        raise Refused(Reason.MALFORMED, "bundle columns")
+    if len(packets) > PACKETS_MAX:
+        raise Refused(Reason.OVERSIZE, f"bundle of {len(packets)} packets")
+    if body.get(2) != relay:
+        raise Refused(Reason.WRONG_SENDER, f"{str(body.get(2))[:64]!r} in the name of {relay!r}")
+    return Bundle(
+        relay=relay,
+        boot=_integer(body.get(3)),
+        number=_integer(body.get(4)),
+        packets=tuple(packets),
+        heard_at_us=tuple(_integer(first + _integer(offset)) for offset in offsets),
+        rssi_dbm=tuple(max(-128, min(127, _integer(value))) for value in rssi),
+    )
+
+
+def encode_ack(ack: Ack, key: SigningKey, event: bytes) -> bytes:
+    """The acknowledgement as signed bytes."""
+    payload = {1: _VERSION, 2: ack.relay, 3: [list(pair) for pair in ack.bundles], 4: ack.record}
+    return cose_sign(cbor2.dumps(payload), key, _aad("ack", event))
+
+
+def decode_ack(message: bytes, relay: str, public: bytes, event: bytes) -> Ack:
+    """The acknowledgement in the truck's message.
+
+    Raises:
+        Refused: MALFORMED, VERSION, SIGNATURE or WRONG_SENDER (meant for another relay).
+    """
+    body = _fields(cose_open(message, public, _aad("ack", event)))
+    pairs = body.get(3)
+    if not isinstance(pairs, list) or len(pairs) > ACKED_MAX:
+        raise Refused(Reason.MALFORMED, "ack list")
+    if body.get(2) != relay:
+        raise Refused(Reason.WRONG_SENDER, "an acknowledgement for another relay")
+    if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        raise Refused(Reason.MALFORMED, "ack pair")
+    return Ack(
+        relay=relay,
+        bundles=tuple((_integer(boot), _integer(number)) for boot, number in pairs),
+        record=_integer(body.get(4)),
+    )
+
+
+def _fields(payload: bytes) -> dict[Any, Any]:
+    body = decode_cbor(payload)
+    if not isinstance(body, dict):
+        raise Refused(Reason.MALFORMED, "no map")
+    if body.get(1) != _VERSION:
+        raise Refused(Reason.VERSION, f"message version {str(body.get(1))[:16]}")
+    return body
+
+
+def _integer(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not -_I64 <= value < _I64:
+        raise Refused(Reason.MALFORMED, "integer expected")
+    return value

@@ -1,0 +1,227 @@
+"""The roster: who may speak in this event, signed offline by the event's authority.
+
+A DSSE document, type `application/vnd.truck.roster+json`, versioned: devices (kid, keys,
+validity), riders bound to devices from a time on, relays, and the truck. A revocation or a bike
+swap is a higher version.
+"""
+
+import bisect
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import nacl.bindings
+
+from hardware import topics
+from hardware.errors import Misconfigured, Reason, Refused
+from hardware.packet import DEVICE_MAX, kid_of
+from hardware.signing import SigningKey, open_document, sign_document
+
+PAYLOAD_TYPE = "application/vnd.truck.roster+json"
+SCHEMA = "truck.roster/1"
+
+
+@dataclass(frozen=True)
+class DeviceKey:
+    """One key generation of one transponder; times are seconds since 1970."""
+
+    device: int
+    generation: int
+    sign_public: bytes
+    box_public: bytes
+    valid_from_s: float
+    valid_to_s: float
+    revoked: bool = False
+
+    @property
+    def kid(self) -> int:
+        """The key id packets carry."""
+        return kid_of(self.device, self.generation)
+
+
+@dataclass(frozen=True)
+class Binding:
+    """From `from_s` on, what `device` says is said of rider `bib`."""
+
+    device: int
+    bib: int
+    from_s: float
+
+
+@dataclass(frozen=True)
+class RelayKey:
+    """A relay's name (its certificate's CN) and public key."""
+
+    name: str
+    sign_public: bytes
+    revoked: bool = False
+
+
+@dataclass(frozen=True)
+class Roster:
+    """One version of the roster."""
+
+    event: str
+    version: int
+    epoch_s: float
+    event_box_public: bytes
+    truck_sign_public: bytes
+    devices: tuple[DeviceKey, ...]
+    bindings: tuple[Binding, ...]
+    relays: tuple[RelayKey, ...]
+    _by_kid: dict[int, DeviceKey] = field(init=False, repr=False, compare=False)
+    _by_device: dict[int, list[Binding]] = field(init=False, repr=False, compare=False)
+    _generations: frozenset[int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_device: dict[int, list[Binding]] = {}
+        for binding in sorted(self.bindings, key=lambda b: b.from_s):
+            by_device.setdefault(binding.device, []).append(binding)
+        object.__setattr__(self, "_by_kid", {d.kid: d for d in self.devices})
+        object.__setattr__(self, "_by_device", by_device)
+        object.__setattr__(self, "_generations", frozenset(d.device for d in self.devices))
+
+    @property
+    def event_id(self) -> bytes:
+        """The external_aad of every signature in this event."""
+        return self.event.encode()
+
+    def device_key(self, kid: int) -> DeviceKey:
+        """The key a packet names.
+
+        Raises:
+            Refused: UNKNOWN_KEY, GENERATION (known device, other key) or REVOKED.
+        """
+        key = self._by_kid.get(kid)
+        if key is None:
+            known = kid >> 8 in self._generations
+            raise Refused(Reason.GENERATION if known else Reason.UNKNOWN_KEY, f"kid {kid:#x}")
+        if key.revoked:
+            raise Refused(Reason.REVOKED, f"kid {kid:#x}")
+        return key
+
+    def relay_key(self, name: str) -> RelayKey:
+        """The key of a relay.
+
+        Raises:
+            Refused: UNKNOWN_KEY or REVOKED.
+        """
+        for relay in self.relays:
+            if relay.name == name:
+                if relay.revoked:
+                    raise Refused(Reason.REVOKED, f"relay {name}")
+                return relay
+        raise Refused(Reason.UNKNOWN_KEY, f"relay {name[:64]!r}")
+
+    def bib_of(self, device: int, at_s: float) -> int:
+        """The rider `device` speaks for at `at_s`, or 0 where it is bound to nobody."""
+        bindings = self._by_device.get(device, [])
+        at = bisect.bisect_right([b.from_s for b in bindings], at_s)
+        return bindings[at - 1].bib if at else 0
+
+
+def _encode(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def sign_roster(roster: Roster, authority: SigningKey) -> bytes:
+    """The roster as a signed document."""
+
+    def rows(items: tuple[Any, ...]) -> list[dict[str, Any]]:
+        return [{k: _encode(v) for k, v in asdict(item).items()} for item in items]
+
+    payload = {
+        "schema": SCHEMA,
+        "event": roster.event,
+        "version": roster.version,
+        "epoch_s": roster.epoch_s,
+        "event_box_public": roster.event_box_public.hex(),
+        "truck_sign_public": roster.truck_sign_public.hex(),
+        "devices": rows(roster.devices),
+        "bindings": rows(roster.bindings),
+        "relays": rows(roster.relays),
+    }
+    return sign_document(payload, PAYLOAD_TYPE, authority)
+
+
+def open_roster(envelope: bytes, authority_public: bytes) -> Roster:
+    """The roster in a signed document.
+
+    Raises:
+        Refused: MALFORMED, VERSION, VALUE (a key no signature can be trusted under) or SIGNATURE.
+    """
+    payload, _ = open_document(envelope, PAYLOAD_TYPE, authority_public)
+    if payload.get("schema") != SCHEMA:
+        raise Refused(Reason.VERSION, f"roster schema {payload.get('schema')!r}")
+    try:
+        roster = Roster(
+            event=str(payload["event"]),
+            version=int(payload["version"]),
+            epoch_s=float(payload["epoch_s"]),
+            event_box_public=_key(payload["event_box_public"]),
+            truck_sign_public=_key(payload["truck_sign_public"]),
+            devices=tuple(_device(row) for row in payload["devices"]),
+            bindings=tuple(Binding(**row) for row in payload["bindings"]),
+            relays=tuple(
+                RelayKey(str(r["name"]), _key(r["sign_public"]), bool(r["revoked"]))
+                for r in payload["relays"]
+            ),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise Refused(Reason.MALFORMED, f"roster field {error}") from error
+    check_roster(roster)
+    return roster
+
+
+def _key(text: str) -> bytes:
+    raw = bytes.fromhex(text)
+    if len(raw) != 32:
+        raise ValueError("key of another length")
+    return raw
+
+
+def _device(row: dict[str, Any]) -> DeviceKey:
+    return DeviceKey(
+        int(row["device"]), int(row["generation"]), _key(row["sign_public"]),
+        _key(row["box_public"]), float(row["valid_from_s"]), float(row["valid_to_s"]),
+        bool(row["revoked"]),
+    )  # fmt: skip
+
+
+def check_roster(roster: Roster) -> None:
+    """What a signature cannot say: that the keys and names inside can be used at all.
+
+    Small-order Ed25519 points would let anybody's signature pass; libsodium knows them.
+
+    Raises:
+        Refused: VALUE.
+    """
+    publics = [d.sign_public for d in roster.devices] + [r.sign_public for r in roster.relays]
+    for public in (roster.truck_sign_public, *publics):
+        if not nacl.bindings.crypto_core_ed25519_is_valid_point(public):
+            raise Refused(Reason.VALUE, f"public key {public.hex()[:16]}")
+    for relay in roster.relays:
+        if not topics.is_name(relay.name):
+            raise Refused(Reason.VALUE, f"relay name {relay.name[:64]!r}")
+    for device in roster.devices:
+        if not (0 <= device.device <= DEVICE_MAX and 0 <= device.generation <= 255):
+            raise Refused(Reason.VALUE, f"device {device.device} generation {device.generation}")
+    if len({d.kid for d in roster.devices}) != len(roster.devices):
+        raise Refused(Reason.VALUE, "a kid twice")
+
+
+def check_newer(current: Roster, offered: Roster) -> None:
+    """Whether `offered` may replace `current`.
+
+    Raises:
+        Misconfigured: another event, or an older version.
+    """
+    if offered.event != current.event:
+        raise Misconfigured(
+            f"this roster is for event {offered.event!r}, not {current.event!r}",
+            "Fetch the roster of this event.",
+        )
+    if offered.version < current.version:
+        raise Misconfigured(
+            f"roster version {offered.version} is older than {current.version}",
+            "Fetch the newest roster from the authority.",
+        )

@@ -1,0 +1,45 @@
+"""MQTT topics, version 1: who publishes what where.
+
+up/l/<relay>   relay to truck, live lane, QoS 1, a bundle
+up/b/<relay>   relay to truck, back-fill lane, QoS 1, a bundle
+ack/<relay>    truck to relay, QoS 0, a signed commit acknowledgement
+"""
+
+import re
+
+from hardware.errors import Reason, Refused
+
+UP = "up/+/+"
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+
+
+def is_name(name: str) -> bool:
+    """Whether `name` can stand in a topic and a certificate: a-z, 0-9 and -, 32 at most."""
+    return _NAME.fullmatch(name) is not None
+
+
+def live(relay: str) -> str:
+    """The topic of a relay's live lane."""
+    return f"up/l/{relay}"
+
+
+def backfill(relay: str) -> str:
+    """The topic of a relay's back-fill lane."""
+    return f"up/b/{relay}"
+
+
+def ack(relay: str) -> str:
+    """The topic a relay's commit acknowledgements come on."""
+    return f"ack/{relay}"
+
+
+def relay_of(topic: str) -> tuple[str, bool]:
+    """The relay that published on `topic`, and whether it is the live lane.
+
+    Raises:
+        Refused: MALFORMED, when it is not an uplink topic.
+    """
+    parts = topic.split("/")
+    if len(parts) != 3 or parts[0] != "up" or parts[1] not in ("l", "b") or not is_name(parts[2]):
+        raise Refused(Reason.MALFORMED, f"topic {topic[:64]!r}")
+    return parts[2], parts[1] == "l"

@@ -1,0 +1,1 @@
+"""Virtual bikes: a seeded peloton and recorded rides, behind a radio with faults."""

@@ -1,0 +1,1 @@
+"""The data centre at the finish line: proves, journals, computes, stores and shows."""

@@ -1,0 +1,1 @@
+"""Pure race logic, in columns: no clock, no disk, no socket."""

@@ -1,0 +1,1 @@
+"""What the truck shows: the frame feed and the race-centre page."""

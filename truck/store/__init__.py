@@ -1,0 +1,1 @@
+"""The DuckDB view of the journal; the only rooms of the truck that open DuckDB."""
