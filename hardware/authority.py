@@ -65,7 +65,6 @@ def create_event(
     check_roster(roster)
     signed = sign_roster(roster, authority)
     ca = _Ca(now_s)
-    keys.write_key(folder / "authority.key", authority.seed)
     keys.write_file(folder / "ca.key", ca.key_pem())
     machines = {TRUCK_NAME: folder / "truck"} | {r: folder / "relays" / r for r in relays}
     for name, home in machines.items():
@@ -90,6 +89,7 @@ def create_event(
     keys.write_file(bikes / "devices.json", json.dumps({"devices": private}).encode())
     keys.write_file(bikes / "roster.json", signed, 0o644)
     keys.write_key(bikes / "authority.pub", authority.public)
+    keys.write_key(folder / "authority.key", authority.seed)  # last: it says the folder is whole
     return roster
 
 

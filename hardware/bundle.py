@@ -90,8 +90,8 @@ def decode_bundle(message: bytes, relay: str, public: bytes, event: bytes) -> Bu
         raise Refused(Reason.WRONG_SENDER, f"{str(body.get(2))[:64]!r} in the name of {relay!r}")
     return Bundle(
         relay=relay,
-        boot=_integer(body.get(3)),
-        number=_integer(body.get(4)),
+        boot=_count(body.get(3)),
+        number=_count(body.get(4)),
         packets=tuple(packets),
         heard_at_us=tuple(_integer(first + _integer(offset)) for offset in offsets),
         rssi_dbm=tuple(max(-128, min(127, _integer(value))) for value in rssi),
@@ -120,8 +120,8 @@ def decode_ack(message: bytes, relay: str, public: bytes, event: bytes) -> Ack:
         raise Refused(Reason.MALFORMED, "ack pair")
     return Ack(
         relay=relay,
-        bundles=tuple((_integer(boot), _integer(number)) for boot, number in pairs),
-        record=_integer(body.get(4)),
+        bundles=tuple((_count(boot), _count(number)) for boot, number in pairs),
+        record=_count(body.get(4)),
     )
 
 
@@ -129,7 +129,7 @@ def _fields(payload: bytes) -> dict[Any, Any]:
     body = decode_cbor(payload)
     if not isinstance(body, dict):
         raise Refused(Reason.MALFORMED, "no map")
-    if body.get(1) != _VERSION:
+    if _integer(body.get(1)) != _VERSION:
         raise Refused(Reason.VERSION, f"message version {str(body.get(1))[:16]}")
     return body
 
@@ -138,3 +138,9 @@ def _integer(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not -_I64 <= value < _I64:
         raise Refused(Reason.MALFORMED, "integer expected")
     return value
+
+
+def _count(value: Any) -> int:
+    if _integer(value) < 0:
+        raise Refused(Reason.MALFORMED, "count below zero")
+    return int(value)

@@ -9,9 +9,12 @@ processes at, say, 20 times its speed; then every process of that tree carries t
 its environment, and durations convert back with `wall_s`.
 """
 
+import math
 import os
 import time
 from dataclasses import dataclass
+
+from hardware.errors import Misconfigured
 
 _VARIABLE = "TRUCK_CLOCK"
 
@@ -50,13 +53,19 @@ def from_environment() -> Clock:
     """The clock the parent process handed down, or the wall clock.
 
     Raises:
-        ValueError: when the variable is not RATE@ORIGIN.
+        Misconfigured: when the variable is not RATE@ORIGIN.
     """
     text = os.environ.get(_VARIABLE)
     if not text:
         return Clock()
-    rate, _, origin_s = text.partition("@")
-    return Clock(origin_s=float(origin_s), rate=float(rate))
+    rate, _, origin = text.partition("@")
+    try:
+        clock = Clock(origin_s=float(origin), rate=float(rate))
+    except ValueError:
+        clock = Clock(rate=math.nan)
+    if not (0.0 < clock.rate < math.inf and math.isfinite(clock.origin_s)):
+        raise Misconfigured(f"{_VARIABLE} is {text[:64]!r}", "Unset it, or set it to RATE@ORIGIN.")
+    return clock
 
 
 def monotonic_s() -> float:

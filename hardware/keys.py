@@ -40,7 +40,9 @@ def write_file(path: Path, data: bytes, mode: int = 0o600) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         try:
-            os.write(descriptor, data)
+            rest = memoryview(data)
+            while rest:  # a nearly full disk takes a part and says so only on the next write
+                rest = rest[os.write(descriptor, rest) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -13,6 +13,7 @@
 This room knows shapes and columns; `signing` and `sealing` know keys. docs/FORMAT.md is its table.
 """
 
+import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -136,7 +137,7 @@ def read_header(raw: bytes) -> Header:
 
 def _quantise(value: float | None, step: float, none: int, offset: float = 0.0) -> int:
     """A sensor value in wire steps; one that does not fit is a sensor's fault and becomes none."""
-    if value is None or value != value:  # NaN
+    if value is None or not math.isfinite(value):
         return none
     steps = round((value + offset) / step)
     return steps if 0 <= steps < none else none
@@ -148,19 +149,20 @@ def _course(course_deg: float | None) -> int:
 
 
 def _position(fix: Fix) -> tuple[int, int]:
-    if fix.latitude_deg is None or fix.longitude_deg is None or fix.fix == 0:
+    lat, lon = fix.latitude_deg, fix.longitude_deg
+    if lat is None or lon is None or fix.fix == 0 or not (abs(lat) <= 90.0 and abs(lon) <= 180.0):
         return NONE_POSITION, NONE_POSITION
-    return round(fix.latitude_deg * 1e7), round(fix.longitude_deg * 1e7)
+    return round(lat * 1e7), round(lon * 1e7)
 
 
 def _status(fix: Fix) -> int:
-    battery = NONE_BATTERY if fix.battery is None else fix.battery
-    positioned = fix.latitude_deg is not None and fix.longitude_deg is not None
-    return (fix.fix if positioned else 0) | fix.sos << 2 | fix.impact << 3 | battery << 4
+    battery = _quantise(fix.battery, 1.0, NONE_BATTERY)
+    positioned = _position(fix)[0] != NONE_POSITION
+    return (fix.fix & 3 if positioned else 0) | fix.sos << 2 | fix.impact << 3 | battery << 4
 
 
 def _first_body(fix: Fix, lat: int, lon: int, alt: int) -> bytes:
-    accuracy = NONE_U8 if fix.accuracy_m is None else min(254, max(0, round(fix.accuracy_m / 0.2)))
+    accuracy_m = None if fix.accuracy_m is None else min(fix.accuracy_m, 50.8)  # the worst it says
     return _FIRST.pack(
         lat, lon, alt,
         _quantise(fix.speed_mps, 0.01, NONE_U16),
@@ -168,7 +170,7 @@ def _first_body(fix: Fix, lat: int, lon: int, alt: int) -> bytes:
         _quantise(fix.power_w, 1.0, NONE_U16),
         _quantise(fix.heart_rate_bpm, 1.0, NONE_U8),
         _quantise(fix.cadence_rpm, 1.0, NONE_U8),
-        accuracy,
+        _quantise(accuracy_m, 0.2, NONE_U8),
         _status(fix),
     )  # fmt: skip
 

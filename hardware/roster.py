@@ -6,6 +6,7 @@ swap is a higher version.
 """
 
 import bisect
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ from hardware.signing import SigningKey, open_document, sign_document
 
 PAYLOAD_TYPE = "application/vnd.truck.roster+json"
 SCHEMA = "truck.roster/1"
+_ANY_SCALAR = bytes([1] * 32)
 
 
 @dataclass(frozen=True)
@@ -160,13 +162,16 @@ def open_roster(envelope: bytes, authority_public: bytes) -> Roster:
             event_box_public=_key(payload["event_box_public"]),
             truck_sign_public=_key(payload["truck_sign_public"]),
             devices=tuple(_device(row) for row in payload["devices"]),
-            bindings=tuple(Binding(**row) for row in payload["bindings"]),
+            bindings=tuple(
+                Binding(int(row["device"]), int(row["bib"]), float(row["from_s"]))
+                for row in payload["bindings"]
+            ),
             relays=tuple(
                 RelayKey(str(r["name"]), _key(r["sign_public"]), bool(r["revoked"]))
                 for r in payload["relays"]
             ),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise Refused(Reason.MALFORMED, f"roster field {error}") from error
     check_roster(roster)
     return roster
@@ -190,7 +195,8 @@ def _device(row: dict[str, Any]) -> DeviceKey:
 def check_roster(roster: Roster) -> None:
     """What a signature cannot say: that the keys and names inside can be used at all.
 
-    Small-order Ed25519 points would let anybody's signature pass; libsodium knows them.
+    Small-order points would let anybody's signature pass, or make a secret everybody knows;
+    libsodium knows them.
 
     Raises:
         Refused: VALUE.
@@ -199,6 +205,13 @@ def check_roster(roster: Roster) -> None:
     for public in (roster.truck_sign_public, *publics):
         if not nacl.bindings.crypto_core_ed25519_is_valid_point(public):
             raise Refused(Reason.VALUE, f"public key {public.hex()[:16]}")
+    for public in (roster.event_box_public, *(d.box_public for d in roster.devices)):
+        try:
+            nacl.bindings.crypto_scalarmult(_ANY_SCALAR, public)
+        except RuntimeError as error:
+            raise Refused(Reason.VALUE, f"X25519 key {public.hex()[:16]}") from error
+    if not math.isfinite(roster.epoch_s):
+        raise Refused(Reason.VALUE, f"epoch {roster.epoch_s}")
     for relay in roster.relays:
         if not topics.is_name(relay.name):
             raise Refused(Reason.VALUE, f"relay name {relay.name[:64]!r}")
@@ -207,6 +220,8 @@ def check_roster(roster: Roster) -> None:
             raise Refused(Reason.VALUE, f"device {device.device} generation {device.generation}")
     if len({d.kid for d in roster.devices}) != len(roster.devices):
         raise Refused(Reason.VALUE, "a kid twice")
+    if len({r.name for r in roster.relays}) != len(roster.relays):
+        raise Refused(Reason.VALUE, "a relay twice")
 
 
 def check_newer(current: Roster, offered: Roster) -> None:

@@ -25,6 +25,12 @@ from hardware.packet import SIGNATURE_BYTES
 
 _PROTECTED = cbor2.dumps({1: -8})
 _COSE_SIGN1_TAG = 18
+# What cbor2 would turn into dates, patterns or references; no message of ours holds any
+_FOREIGN_TAGS = (
+    0, 1, 2, 3, 4, 5, 25, 28, 29, 30, 35, 36, 37, 52, 54, 100,
+    256, 258, 260, 261, 1004, 43000, 55799,
+)  # fmt: skip
+_DEPTH_MAX = 16
 
 
 class SigningKey:
@@ -78,7 +84,10 @@ def packet_to_cose(raw: bytes, event: bytes) -> tuple[bytes, bytes]:
 
 def cose_sign(payload: bytes, key: SigningKey, external_aad: bytes) -> bytes:
     """A tagged COSE_Sign1 of `payload`."""
-    signature = key.sign(signed_bytes(payload, external_aad))
+    return _cose_sign1(payload, key.sign(signed_bytes(payload, external_aad)))
+
+
+def _cose_sign1(payload: bytes, signature: bytes) -> bytes:
     return cbor2.dumps(cbor2.CBORTag(_COSE_SIGN1_TAG, [_PROTECTED, {}, payload, signature]))
 
 
@@ -102,28 +111,33 @@ def cose_open(message: bytes, public: bytes, external_aad: bytes) -> bytes:
     ):
         raise Refused(Reason.MALFORMED, "COSE_Sign1 of another shape")
     payload, signature = parts[2], parts[3]
+    if _cose_sign1(payload, signature) != message:  # what no signature covers has one spelling
+        raise Refused(Reason.MALFORMED, "COSE_Sign1 in another encoding")
     if not is_signed(payload, signature, public, external_aad):
         raise Refused(Reason.SIGNATURE, "COSE_Sign1")
     return payload
 
 
 def decode_cbor(data: bytes) -> Any:
-    """One CBOR value from untrusted bytes.
+    """One CBOR value from untrusted bytes: plain data, nested 16 deep at most.
 
     Raises:
         Refused: MALFORMED, whatever is wrong with them.
     """
     try:
-        return cbor2.loads(data)
-    except (
-        cbor2.CBORDecodeError,
-        ValueError,
-        TypeError,
-        OverflowError,
-        RecursionError,
-        MemoryError,
-    ) as error:
+        return cbor2.loads(
+            data,
+            semantic_decoders=dict.fromkeys(_FOREIGN_TAGS, _refuse_tag),
+            max_depth=_DEPTH_MAX,
+            allow_indefinite=False,
+            allow_duplicate_keys=False,
+        )
+    except (cbor2.CBORDecodeError, MemoryError) as error:
         raise Refused(Reason.MALFORMED, f"CBOR: {type(error).__name__}") from error
+
+
+def _refuse_tag(decoder: cbor2.CBORDecoder, *_: Any) -> Any:
+    raise ValueError("a tag no message of ours holds")
 
 
 def _dsse_key(public: bytes) -> SSlibKey:
