@@ -1,0 +1,271 @@
+"""Real parts around a relay: an event, bikes, mosquitto, a small truck, `relay run` processes."""
+
+import collections
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from hardware.authority import create_event
+from hardware.bundle import Ack, Bundle, decode_bundle, encode_ack
+from hardware.keys import Credentials
+from hardware.packet import SUITE_CLEAR, Fix, Header, encode_body, kid_of
+from hardware.roster import Roster
+from hardware.sealing import build_packet
+from hardware.signing import SigningKey
+
+NAME = "r1"
+
+
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"waited {seconds} s in vain: {what}"
+        time.sleep(0.02)
+
+
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Event:
+    """An event of three bikes and two relays, with its folder."""
+
+    def __init__(self, folder: Path, event: str = "test-2027") -> None:
+        self.folder = folder
+        self.roster: Roster = create_event(
+            folder, event=event, now_s=time.time(), bibs=[1, 2, 3], relays=[NAME, "r2"]
+        )
+        rows = json.loads((folder / "bikes" / "devices.json").read_text())["devices"]
+        self.keys = {row["device"]: SigningKey(bytes.fromhex(row["sign"])) for row in rows}
+
+    @property
+    def credentials(self) -> Path:
+        return self.folder / "relays" / NAME
+
+    @property
+    def truck_key(self) -> SigningKey:
+        return Credentials(self.folder / "truck").signing_key("truck")
+
+    def packet(self, device: int, seq: int, boot: int = 1, at_s: float | None = None) -> bytes:
+        at_s = time.time() if at_s is None else at_s
+        t0 = int((at_s - self.roster.epoch_s) * 100)
+        body, n = encode_body([Fix(t0, latitude_deg=43.0, longitude_deg=0.5, speed_mps=11.0)])
+        header = Header(SUITE_CLEAR, n, boot, kid_of(device, 1), seq, t0)
+        return build_packet(header, body, self.keys[device], self.roster.event_id, None)
+
+
+class Broker:
+    """A real mosquitto as the truck runs it; `crash` and `start` again at will."""
+
+    def __init__(self, program: Path, event: Event, folder: Path) -> None:
+        self.port = free_port()
+        self._command = [str(program), "-c", str(folder / "mosquitto.conf")]
+        self._log = (folder / "mosquitto.log").open("ab")
+        truck = event.folder / "truck"
+        (folder / "acl").write_text(
+            "user truck\ntopic read up/#\ntopic write ack/#\n"
+            "pattern write up/+/%u\npattern read ack/%u\n"
+        )
+        (folder / "acl").chmod(0o700)
+        lines = [
+            f"listener {self.port} 127.0.0.1",
+            f"cafile {truck / 'ca.crt'}",
+            f"certfile {truck / 'tls.crt'}",
+            f"keyfile {truck / 'tls.key'}",
+            "tls_version tlsv1.3",
+            "require_certificate true",
+            "use_identity_as_username true",
+            "allow_anonymous false",
+            f"acl_file {folder / 'acl'}",
+            "persistence false",
+            "max_queued_messages 0",
+        ]
+        if os.geteuid() == 0:
+            lines.append("user root")
+        (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=self._log, stderr=self._log)
+        wait_until(self._listens, "mosquitto listens")
+
+    def _listens(self) -> bool:
+        assert self._process.poll() is None, "mosquitto ended"
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def crash(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        self.crash()
+        self._log.close()
+
+
+class Truck:
+    """A truck of a few lines: stores bundles in a list, then acknowledges them, if it is let."""
+
+    def __init__(self, event: Event, port: int, *, acks: bool = True) -> None:
+        self.acks = acks
+        self.arrived: list[tuple[bool, Bundle]] = []
+        self.messages: dict[tuple[int, int], set[bytes]] = collections.defaultdict(set)
+        self._event = event
+        authority, certificate, key = Credentials(event.folder / "truck").tls
+        context = ssl.create_default_context(cafile=authority)
+        context.load_cert_chain(certificate, key)
+        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, "truck", protocol=mqtt.MQTTv5)
+        self.client.tls_set_context(context)
+        self.client.reconnect_delay_set(1, 1)
+        self.client.on_connect = lambda client, *_: client.subscribe("up/+/+", qos=1)
+        self._subscribed = threading.Event()
+        self.client.on_subscribe = lambda *_: self._subscribed.set()
+        self.client.on_message = self._on_message
+        self.client.connect("localhost", port)
+        self.client.loop_start()
+        assert self._subscribed.wait(10)
+
+    def _on_message(self, client: mqtt.Client, userdata: object, message: mqtt.MQTTMessage) -> None:
+        _, lane, relay = message.topic.split("/")
+        public = self._event.roster.relay_key(relay).sign_public
+        bundle = decode_bundle(message.payload, relay, public, self._event.roster.event_id)
+        self.arrived.append((lane == "l", bundle))
+        self.messages[bundle.boot, bundle.number].add(bytes(message.payload))
+        if self.acks:
+            self.ack((bundle.boot, bundle.number))
+
+    def ack(self, *bundles: tuple[int, int]) -> None:
+        key, event = self._event.truck_key, self._event.roster.event_id
+        self.say(encode_ack(Ack(NAME, bundles, len(self.arrived)), key, event))
+
+    def say(self, message: bytes) -> None:
+        self.client.publish(f"ack/{NAME}", message, qos=0)
+
+    def packets(self) -> set[bytes]:
+        return {packet for _, bundle in list(self.arrived) for packet in bundle.packets}
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+class Relay:
+    """A real `relay run` in a home of its own."""
+
+    def __init__(self, event: Event, home: Path, broker_port: int) -> None:
+        self.event, self.home = event, home
+        self.port = free_port(socket.SOCK_DGRAM)
+        self.settings: dict[str, str] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._radio = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.command(
+            "init", home, "--credentials", event.credentials, "--broker",
+            f"localhost:{broker_port}", "--radio", f"127.0.0.1:{self.port}",
+        ).check_returncode()  # fmt: skip
+
+    def command(self, *words: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "relay", *map(str, words)],
+            capture_output=True, text=True, timeout=60, env=os.environ | self.settings,
+        )  # fmt: skip
+
+    def start(self) -> None:
+        (self.home / "status.json").unlink(missing_ok=True)
+        with (self.home / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "relay", "run", str(self.home)],
+                stdout=log, stderr=log, env=os.environ | self.settings,
+            )  # fmt: skip
+        wait_until(self._runs, "the relay runs")
+
+    def _runs(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.home / "log").read_text()
+        return (self.home / "status.json").exists()
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> int:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(20)
+
+    def close(self) -> None:
+        self._radio.close()
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+    def hear(self, *packets: bytes) -> None:
+        for packet in packets:
+            self._radio.sendto(packet, ("127.0.0.1", self.port))
+
+    def status(self) -> dict:
+        return json.loads((self.home / "status.json").read_text())
+
+    def wait_for(self, holds: Callable[[dict], bool], what: str, seconds: float = 20.0) -> dict:
+        wait_until(lambda: holds(self.status()), what, seconds)
+        return self.status()
+
+    def heard(self) -> set[tuple[int, int, int]]:
+        done = self.command("heard", self.home, "--json")
+        assert done.returncode == 0, done.stderr
+        return {
+            (row["kid"], row["boot"], seq)
+            for row in json.loads(done.stdout)["heard"]
+            for low, high in row["ranges"]
+            for seq in range(low, high + 1)
+        }
+
+
+@pytest.fixture(scope="session")
+def event(tmp_path_factory: pytest.TempPathFactory) -> Event:
+    return Event(tmp_path_factory.mktemp("event"))
+
+
+@pytest.fixture
+def own_event(event: Event, tmp_path: Path) -> Event:
+    """A copy of the event whose files a test may change."""
+    copy = object.__new__(Event)
+    copy.folder = tmp_path / "own-event"
+    shutil.copytree(event.folder, copy.folder)
+    copy.roster, copy.keys = event.roster, event.keys
+    return copy
+
+
+@pytest.fixture
+def broker(mosquitto: Path, event: Event, tmp_path: Path) -> Iterator[Broker]:
+    made = Broker(mosquitto, event, tmp_path)
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def truck(event: Event, broker: Broker) -> Iterator[Truck]:
+    made = Truck(event, broker.port)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def relay(event: Event, broker: Broker, tmp_path: Path) -> Iterator[Relay]:
+    made = Relay(event, tmp_path / "home", broker.port)
+    yield made
+    made.close()
