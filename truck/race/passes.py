@@ -1,0 +1,165 @@
+"""Where the road passes near a place: every leg and lap of it, not only the nearest."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from truck.race.course import Course, Floats
+
+Ints = NDArray[np.int64]
+
+REACH_M = 100.0
+_TURN_RAD = np.deg2rad(100.0)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Places on the road that fixes may belong to.
+
+    Attributes:
+        fix: index of the fix, ascending.
+        distance_m: along the course.
+        lateral_m: off its line, positive to the right.
+        heading_rad: of the road there.
+    """
+
+    fix: Ints
+    distance_m: Floats
+    lateral_m: Floats
+    heading_rad: Floats
+
+    def where(self, which: NDArray[np.bool_] | Ints) -> "Candidates":
+        """Some of them."""
+        return Candidates(
+            self.fix[which], self.distance_m[which], self.lateral_m[which], self.heading_rad[which]
+        )
+
+
+class Passes:
+    """An index of the course by 100 m cells.
+
+    Each cell knows the runs of route points in it and its eight neighbours. A run ends where the
+    road has turned by more than 100 degrees, so the two legs of a hairpin or a turning point are
+    two candidates.
+    """
+
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self._column, self._row = _cell(course.x_m), _cell(course.y_m)
+        self._west, self._south = int(self._column.min()) - 1, int(self._row.min()) - 1
+        self._width = int(self._column.max()) - self._west + 2
+        self._height = int(self._row.max()) - self._south + 2
+        leg = _legs(course.heading_rad)
+        point = np.arange(len(leg))
+        around = [
+            (self._key(self._column + dx, self._row + dy), point)
+            for dx in (-1, 0, 1)
+            for dy in (-1, 0, 1)
+        ]
+        key = np.concatenate([pair[0] for pair in around])
+        point = np.concatenate([pair[1] for pair in around])
+        order = np.lexsort((point, key))
+        key, point = key[order], point[order]
+        new = np.empty(len(key), np.bool_)
+        new[0] = True
+        new[1:] = (
+            (key[1:] != key[:-1])
+            | (point[1:] != point[:-1] + 1)
+            | (leg[point[1:]] != leg[point[:-1]])
+        )
+        first = np.flatnonzero(new)
+        self._run_first = point[first]
+        self._run_last = point[np.append(first[1:], len(point)) - 1]
+        self._cells, self._cell_first = np.unique(key[first], return_index=True)
+        self._cell_last = np.append(self._cell_first[1:], len(first))
+
+    def near(self, x_m: Floats, y_m: Floats, low_m: Floats, high_m: Floats) -> Candidates:
+        """The passes within reach of each fix whose run touches one of its windows.
+
+        Args:
+            x_m: of the fixes, shape (n,).
+            y_m: of the fixes.
+            low_m: where each window begins, shape (n, k); an empty window has low > high.
+            high_m: where each window ends.
+        """
+        fix, run = self._runs(x_m, y_m)
+        course = self._course
+        first, last = self._run_first[run], self._run_last[run]
+        touched = (
+            (course.distance_m[first][:, None] <= high_m[fix])
+            & (course.distance_m[last][:, None] >= low_m[fix])
+        ).any(axis=1)
+        fix, first, last = fix[touched], first[touched], last[touched]
+        # a run of points m..n is the segments m..n, the last of which leads out of it
+        last = np.minimum(last, len(course.x_m) - 2)
+        first = np.minimum(first, last)
+        return self._project(fix, first, last, x_m, y_m)
+
+    def _key(self, column: Ints, row: Ints) -> Ints:
+        return (column - self._west) * self._height + (row - self._south)
+
+    def _runs(self, x_m: Floats, y_m: Floats) -> tuple[Ints, Ints]:
+        column, row = _cell(x_m), _cell(y_m)
+        inside = (
+            (column >= self._west)
+            & (column < self._west + self._width)
+            & (row >= self._south)
+            & (row < self._south + self._height)
+        )
+        key = np.where(inside, self._key(column, row), -1)
+        cell = np.minimum(np.searchsorted(self._cells, key), len(self._cells) - 1)
+        known = self._cells[cell] == key
+        count = np.where(known, self._cell_last[cell] - self._cell_first[cell], 0)
+        fix, offset = _spread(count)
+        return fix, self._cell_first[cell[fix]] + offset
+
+    def _project(self, fix: Ints, first: Ints, last: Ints, x_m: Floats, y_m: Floats) -> Candidates:
+        course = self._course
+        pair, offset = _spread(last - first + 1)
+        segment = first[pair] + offset
+        ax, ay = course.x_m[segment], course.y_m[segment]
+        ux, uy = course.x_m[segment + 1] - ax, course.y_m[segment + 1] - ay
+        px, py = x_m[fix[pair]] - ax, y_m[fix[pair]] - ay
+        square = ux * ux + uy * uy
+        part = np.clip((px * ux + py * uy) / np.where(square > 0, square, 1.0), 0.0, 1.0)
+        off_m = np.hypot(px - part * ux, py - part * uy)
+        if len(pair) == 0:
+            best = np.zeros(0, np.int64)
+        else:
+            # the first minimum of each pair's stretch
+            begins = np.flatnonzero(np.append(True, pair[1:] != pair[:-1]))
+            least = np.minimum.reduceat(off_m, begins)
+            hits = np.flatnonzero(off_m == least[pair])
+            best = hits[np.append(True, pair[hits][1:] != pair[hits][:-1])]
+        side = np.sign(px[best] * uy[best] - py[best] * ux[best])
+        found = Candidates(
+            fix,
+            course.distance_m[segment[best]] + part[best] * course.step_m,
+            off_m[best] * np.where(side == 0, 1.0, side),
+            course.heading_rad[segment[best]],
+        )
+        return found.where(np.abs(found.lateral_m) <= REACH_M)
+
+
+def _cell(metres: Floats) -> Ints:
+    return np.floor(metres / REACH_M).astype(np.int64)
+
+
+def _spread(count: Ints) -> tuple[Ints, Ints]:
+    """For counts (2, 3): owners 0 0 1 1 1 and offsets 0 1 0 1 2."""
+    owner = np.repeat(np.arange(len(count)), count)
+    begins = np.cumsum(count) - count
+    return owner, np.arange(len(owner)) - begins[owner]
+
+
+def _legs(heading_rad: Floats) -> Ints:
+    """A number for each point that changes where the road has turned by 100 degrees."""
+    legs = np.zeros(len(heading_rad), np.int64)
+    leg, begun = 0, float(heading_rad[0])
+    for index, heading in enumerate(heading_rad.tolist()):
+        turned = abs((heading - begun + np.pi) % (2 * np.pi) - np.pi)
+        if turned > _TURN_RAD:
+            leg, begun = leg + 1, heading
+        legs[index] = leg
+    return legs

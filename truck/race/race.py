@@ -1,0 +1,236 @@
+"""The race as a fold over readings: live state, frames of it, and snapshots."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.errors import Damaged
+from truck.race.course import Course, Floats
+from truck.race.frame import Frame, make_frame
+from truck.race.passages import known_way, record_passages
+from truck.race.passes import Ints
+from truck.race.progress import LATE, UNPLACED, Fixes, Progress
+from truck.race.readings import Readings
+from truck.race.riders import NEVER_US, new_riders
+from truck.race.snapshot import decode_snapshot, encode_snapshot
+from truck.race.speed import follow_speed
+from truck.race.stage import Stage
+
+_SECOND_US = 1_000_000
+_FIELD_US = 120_000_000  # whose places say where the race is
+_AROUND_M = 25.0
+_BEARING_M, _BEARING_US = 4.0, 10_000_000
+
+
+class Placed(NamedTuple):
+    """Where readings lie on the course, NaN where unknown; `quality` as in `QUALITIES`."""
+
+    distance_m: Floats
+    to_go_m: Floats
+    lateral_m: Floats
+    gradient_pct: Floats
+    lap: NDArray[np.int16]
+    quality: NDArray[np.int8]
+
+
+class Race:
+    """One stage's live state.
+
+    Readings fold in by seconds of `measured_at`, so the same readings give the same state however
+    they were cut into ticks, as long as they come in that order; older ones are placed as late
+    and change nothing.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.course = Course(stage)
+        start_us = None if stage.start_at_s is None else round(stage.start_at_s * 1e6)
+        self._begun_us = start_us
+        self._progress = Progress(self.course, start_us)
+        self._names = {starter.bib: (starter.name, starter.team) for starter in stage.startlist}
+        self._riders = new_riders(np.array(list(self._names), np.int32))
+        self._index_rows()
+        self._field_m = np.nan
+        self._field_us = NEVER_US
+
+    def advance(self, readings: Readings) -> Placed:
+        """Take one tick's readings in and place each of them.
+
+        Args:
+            readings: columns in any order; bib 0 and impossible coordinates stay unplaced.
+
+        Returns:
+            Columns for exactly these rows, in their order.
+        """
+        count = len(readings.bib)
+        distance_m, lateral_m = np.full(count, np.nan), np.full(count, np.nan)
+        quality = np.full(count, UNPLACED, np.int8)
+        usable = (
+            (readings.bib > 0)
+            & (np.abs(readings.latitude_deg) <= 90.0)
+            & (np.abs(readings.longitude_deg) <= 180.0)
+        )
+        index = np.flatnonzero(usable)
+        order = np.lexsort((index, readings.bib[index], readings.measured_at_us[index]))
+        index = index[order]
+        x_m, y_m = self.course.project(
+            np.where(usable, readings.latitude_deg, np.nan),
+            np.where(usable, readings.longitude_deg, np.nan),
+        )
+        row = self._rows_of(readings.bib[index])
+        second = readings.measured_at_us[index] // _SECOND_US
+        cuts = np.flatnonzero(second[1:] != second[:-1]) + 1
+        for part in np.split(np.arange(len(index)), cuts):
+            if len(part):
+                self._look_at_field(int(second[part[0]]) * _SECOND_US)
+            for turn in _turns(row[part]):
+                rows, which = row[part[turn]], index[part[turn]]
+                at_us = readings.measured_at_us[which]
+                late = at_us <= self._riders.seen_us[rows]
+                live, old = which[~late], which[late]
+                self._follow(rows[~late], readings.take(live), x_m[live], y_m[live])
+                distance_m[live] = self._riders.distance_m[rows[~late]]
+                lateral_m[live] = self._riders.lateral_m[rows[~late]]
+                quality[live] = self._riders.quality[rows[~late]]
+                distance_m[old], lateral_m[old] = self._look_back(
+                    rows[late], at_us[late], x_m[old], y_m[old]
+                )
+                quality[old] = LATE
+        return Placed(
+            distance_m,
+            self.course.length_m - distance_m,
+            lateral_m,
+            self.course.gradient_at(distance_m),
+            self.course.lap_at(distance_m),
+            quality,
+        )
+
+    def frame(self, at_us: int) -> Frame:
+        """The race at an instant, microseconds since 1970 UTC; changes nothing."""
+        return make_frame(self.course, self._riders, self._names, at_us)
+
+    def snapshot(self) -> bytes:
+        """The live state as bytes that `restore` takes back exactly."""
+        field_m = None if np.isnan(self._field_m) else float(self._field_m).hex()
+        facts = {
+            "stage": self.stage.name,
+            "field_m": field_m,
+            "field_us": self._field_us,
+            "begun_us": self._begun_us,
+        }
+        return encode_snapshot(self._riders.columns(), facts)
+
+    def restore(self, data: bytes) -> None:
+        """Go on from a snapshot as if nothing had happened.
+
+        Raises:
+            Damaged: when it is no snapshot of this stage; the state is then as before.
+        """
+        columns, facts = decode_snapshot(data)
+        known = self._riders.columns()
+        if facts.get("stage") != self.stage.name or columns.keys() != known.keys():
+            raise Damaged(f"the race snapshot is of another stage than {self.stage.name}")
+        for name, column in columns.items():
+            setattr(self._riders, name, column)
+        self._field_m = np.nan if facts["field_m"] is None else float.fromhex(facts["field_m"])
+        self._field_us = int(facts["field_us"])
+        self._begun_us = facts["begun_us"]
+        self._index_rows()
+
+    def _follow(self, rows: Ints, fixes: Readings, x_m: Floats, y_m: Floats) -> None:
+        """Fold one new fix of each of these riders into the live state."""
+        if len(rows) == 0 or self._begun_us is None:
+            return
+        riders, at_us = self._riders, fixes.measured_at_us
+        east_m, north_m = x_m - riders.x_m[rows], y_m - riders.y_m[rows]
+        moved_m = np.hypot(east_m, north_m)
+        follow_speed(riders, rows, at_us, fixes.speed_mps, moved_m)
+        clear = (moved_m >= _BEARING_M) & (at_us - riders.seen_us[rows] <= _BEARING_US)
+        riders.seen_us[rows] = at_us
+        riders.x_m[rows], riders.y_m[rows] = x_m, y_m
+        riders.latitude_deg[rows] = fixes.latitude_deg
+        riders.longitude_deg[rows] = fixes.longitude_deg
+        riders.power_w[rows] = fixes.power_w
+        riders.heart_rate_bpm[rows] = fixes.heart_rate_bpm
+        racing = riders.finished_us[rows] == NEVER_US
+        rows, at_us = rows[racing], at_us[racing]
+        from_m, from_us = riders.distance_m[rows], riders.placed_us[rows]
+        bearing_rad = np.where(clear, np.arctan2(east_m, north_m), np.nan)
+        self._progress.follow(
+            riders,
+            Fixes(
+                rows,
+                at_us,
+                x_m[racing],
+                y_m[racing],
+                bearing_rad[racing],
+                self._begun_us,
+                self._field_m,
+            ),
+        )
+        to_m = riders.distance_m[rows]
+        placed = np.isfinite(to_m) & (riders.placed_us[rows] == at_us)
+        record_passages(
+            riders, rows[placed], from_m[placed], from_us[placed], to_m[placed], at_us[placed]
+        )
+        self._latch_finish(rows[placed], from_m[placed], from_us[placed], at_us[placed])
+
+    def _latch_finish(self, rows: Ints, from_m: Floats, from_us: Ints, at_us: Ints) -> None:
+        """A rider who crossed the line has finished for good, at the interpolated instant."""
+        line_m, riders = self.course.length_m, self._riders
+        to_m = riders.distance_m[rows]
+        crossed = (from_m < line_m) & (to_m >= line_m)
+        way_m = np.where(crossed, to_m - from_m, 1.0)
+        share = np.where(crossed, (line_m - from_m) / way_m, 0.0)
+        when_us = from_us + np.rint(share * (at_us - from_us)).astype(np.int64)
+        riders.finished_us[rows[crossed]] = when_us[crossed]
+        riders.distance_m[rows[crossed]] = line_m
+
+    def _look_back(
+        self, rows: Ints, at_us: Ints, x_m: Floats, y_m: Floats
+    ) -> tuple[Floats, Floats]:
+        """Place late fixes between the places their riders are known to have been at."""
+        count = len(rows)
+        low_m, high_m, about_m = np.empty(count), np.empty(count), np.empty(count)
+        for row in np.unique(rows).tolist():
+            mine = rows == row
+            low_m[mine], high_m[mine], about_m[mine] = known_way(self._riders, row, at_us[mine])
+        never = np.isnan(high_m)
+        high_m[never], about_m[never] = -np.inf, 0.0
+        return self._progress.among(x_m, y_m, low_m - _AROUND_M, high_m + _AROUND_M, about_m)
+
+    def _look_at_field(self, second_us: int) -> None:
+        """Where most of the race is, known before any reading of a new second is looked at."""
+        if second_us <= self._field_us:
+            return
+        self._field_us = second_us
+        if self._begun_us is None:
+            self._begun_us = second_us
+        riders = self._riders
+        recent = (riders.placed_us >= second_us - _FIELD_US) & (riders.finished_us == NEVER_US)
+        self._field_m = float(np.median(riders.distance_m[recent])) if recent.any() else np.nan
+
+    def _rows_of(self, bibs: NDArray[np.int32]) -> Ints:
+        """Row of each reading's rider; riders seen for the first time get theirs."""
+        unique, first = np.unique(bibs, return_index=True)
+        new = [
+            k for k in np.argsort(first, kind="stable").tolist() if int(unique[k]) not in self._row
+        ]
+        if new:
+            self._riders.add(unique[new])
+            self._index_rows()
+        rows = np.array([self._row[bib] for bib in unique.tolist()], np.int64)
+        return rows[np.searchsorted(unique, bibs)]
+
+    def _index_rows(self) -> None:
+        self._row = {bib: row for row, bib in enumerate(self._riders.bib.tolist())}
+
+
+def _turns(rows: Ints) -> list[Ints]:
+    """Cut a stretch so that each rider comes at most once a turn, in order."""
+    order = np.argsort(rows, kind="stable")
+    grouped = rows[order]
+    begins = np.flatnonzero(np.append(True, grouped[1:] != grouped[:-1]))
+    rank = np.arange(len(rows)) - np.repeat(begins, np.diff(np.append(begins, len(rows))))
+    return [np.sort(order[rank == turn]) for turn in range(int(rank.max(initial=-1)) + 1)]
