@@ -1,0 +1,74 @@
+"""A batch: rows [lo, hi) of one stream, sealed, signed and stored as one object.
+
+A stream is what one truck commits in one epoch of its disk; within it batches count from 0 and
+their row ranges abut. Names in the remote:
+
+    <stream>/data/<seq:012d>-<sha16>.parquet    the sealed rows
+    <stream>/manifest/<seq:012d>.json           the signed commit point, created once
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+
+from hardware.errors import Misconfigured
+
+_STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class BatchSource(Protocol):
+    """Where committed rows come from; the truck's store satisfies it."""
+
+    def row_end(self) -> int:
+        """Rows [0, row_end) are committed and will never change."""
+        ...
+
+    def rows(self, lo: int, hi: int) -> pa.Table:
+        """Exactly hi - lo rows in row_id order, column `row_id` (int64) first."""
+        ...
+
+
+@dataclass(frozen=True)
+class BatchName:
+    """Which batch this is; what every key wrapping and file of it is bound to."""
+
+    stream: str
+    seq: int
+
+    def __str__(self) -> str:
+        """As people and key material name it."""
+        return f"{self.stream}/{self.seq:012d}"
+
+    def object_key(self, sha256: str) -> str:
+        """Where the sealed rows are stored."""
+        return f"{data_prefix(self.stream)}{self.seq:012d}-{sha256[:16]}.parquet"
+
+    def manifest_key(self) -> str:
+        """Where the manifest is stored."""
+        return f"{manifest_prefix(self.stream)}{self.seq:012d}.json"
+
+
+def data_prefix(stream: str) -> str:
+    """The folder of a stream's objects."""
+    return f"{stream}/data/"
+
+
+def manifest_prefix(stream: str) -> str:
+    """The folder of a stream's manifests."""
+    return f"{stream}/manifest/"
+
+
+def check_stream(stream: str) -> str:
+    """A stream's name, if it may name a folder and a key.
+
+    Raises:
+        Misconfigured: when it may not.
+    """
+    if not _STREAM.fullmatch(stream):
+        raise Misconfigured(
+            f"{stream!r} cannot name a stream",
+            "Use 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit.",
+        )
+    return stream

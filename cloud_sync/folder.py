@@ -1,0 +1,120 @@
+"""A folder as remote: a disk, a stick, a network mount.
+
+A file is written under a temporary name, fsynced, and linked to its key: `link` fails when the
+name is taken, so the first writer wins, and a kill leaves a whole file or none.
+"""
+
+import errno
+import os
+import threading
+from pathlib import Path
+
+from cloud_sync.remote import AlreadyThere, NotThere, check_key
+from hardware.errors import Misconfigured, TruckError, Unavailable
+
+_OPERATOR = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG,
+}  # fmt: skip
+
+
+class Folder:
+    """A remote below one folder; it is made when the first object arrives."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.expanduser().absolute()
+        self.name = str(self._root)
+
+    def put_new(self, key: str, data: bytes) -> None:
+        """See Remote."""
+        path = self._path(key)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+        try:
+            if path.exists():
+                raise AlreadyThere(f"{path} exists")
+            self._make_folder(path.parent)
+            try:
+                _write_durably(temporary, data)
+                _link_new(temporary, path)
+            finally:
+                temporary.unlink(missing_ok=True)
+            _sync_folder(path.parent)
+            for stale in path.parent.glob(f".{path.name}.*.tmp"):  # left by a kill
+                stale.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._named(error) from error
+
+    def get(self, key: str, limit: int) -> bytes:
+        """See Remote."""
+        path = self._path(key)
+        try:
+            with path.open("rb") as file:
+                return file.read(limit + 1)
+        except (FileNotFoundError, IsADirectoryError) as error:
+            raise NotThere(f"{path} does not exist") from error
+        except OSError as error:
+            raise self._named(error) from error
+
+    def keys(self, prefix: str) -> list[str]:
+        """See Remote."""
+        folder = self._path(prefix.rstrip("/"))
+        return sorted(
+            f"{prefix}{Path(place, name).relative_to(folder).as_posix()}"
+            for place, _, names in os.walk(folder)
+            for name in names
+            if not name.startswith(".")
+        )
+
+    def streams(self) -> list[str]:
+        """See Remote."""
+        try:
+            return sorted(
+                entry.name
+                for entry in os.scandir(self._root)
+                if entry.is_dir() and not entry.name.startswith(".")
+            )
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise self._named(error) from error
+
+    def _path(self, key: str) -> Path:
+        return self._root / check_key(key)
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder such that its name survives a power cut too."""
+        if not folder.is_dir():
+            self._make_folder(folder.parent)
+            folder.mkdir(exist_ok=True)
+            _sync_folder(folder.parent)
+
+    def _named(self, error: OSError) -> TruckError:
+        what = f"the folder {self.name} failed: {error.strerror}"
+        if error.errno in _OPERATOR:
+            return Misconfigured(what, "Choose a folder this user may write.")
+        return Unavailable(f"{what}. What is sealed is kept; free some space or mount it again.")
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _link_new(temporary: Path, path: Path) -> None:
+    try:
+        os.link(temporary, path)
+    except FileExistsError as error:
+        raise AlreadyThere(f"{path} exists") from error
+    except FileNotFoundError as error:
+        if path.exists():  # another writer won and swept ours away
+            raise AlreadyThere(f"{path} exists") from error
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,153 @@
+"""Manifests: the signed, chained record of what was sealed; pure, no input or output.
+
+A manifest is a DSSE document signed by the truck. It says which rows of which stream an object
+holds, and its `prev` is the hash of the payload before it, so that the head speaks for all before.
+Nothing about riders, times or places stands in it.
+"""
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from securesystemslib.dsse import Envelope
+
+from cloud_sync.batch import BatchName
+from hardware.errors import Damaged, Reason, Refused
+from hardware.signing import SigningKey, open_document, sign_document
+
+PAYLOAD_TYPE = "application/vnd.truck.manifest+json"
+ENVELOPE_BYTES_MAX = 65536
+NO_PREVIOUS = "0" * 64
+_VERSION = 1
+_FIELDS = {
+    "version", "stream", "seq", "prev", "rows", "object", "recipients", "sealed_at",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One link of a stream's chain; rows are [lo, hi), `digest` is the payload's SHA-256."""
+
+    batch: BatchName
+    prev: str
+    lo: int
+    hi: int
+    key: str
+    sha256: str
+    size: int
+    recipients: tuple[str, ...]
+    sealed_at: str
+    digest: str
+
+
+def sign_manifest(
+    batch: BatchName,
+    *,
+    prev: str,
+    rows: tuple[int, int],
+    sha256: str,
+    size: int,
+    recipients: Sequence[str],
+    now_s: float,
+    key: SigningKey,
+) -> bytes:
+    """The signed manifest of a batch; `prev` is the digest before it, or NO_PREVIOUS."""
+    payload = {
+        "version": _VERSION,
+        "stream": batch.stream,
+        "seq": batch.seq,
+        "prev": prev,
+        "rows": list(rows),
+        "object": {"key": batch.object_key(sha256), "sha256": sha256, "size": size},
+        "recipients": list(recipients),
+        "sealed_at": dt.datetime.fromtimestamp(now_s, dt.UTC).isoformat(),
+    }
+    return sign_document(payload, PAYLOAD_TYPE, key)
+
+
+def open_manifest(envelope: bytes, truck: bytes) -> Manifest:
+    """The manifest in a DSSE envelope signed by `truck`.
+
+    Raises:
+        Refused: MALFORMED, VERSION or SIGNATURE; any changed byte is one of them.
+    """
+    payload, signed = open_document(envelope, PAYLOAD_TYPE, truck)
+    # base64 and JSON have several spellings of one value; only ours is taken
+    spelling = Envelope.from_dict(json.loads(envelope)).to_dict()
+    if json.dumps(spelling, sort_keys=True, separators=(",", ":")).encode() != envelope:
+        raise Refused(Reason.MALFORMED, "not the bytes the truck wrote")
+    if payload.get("version") != _VERSION:
+        raise Refused(Reason.VERSION, f"manifest version {payload.get('version')!r}")
+    if not _is_well_formed(payload):
+        raise Refused(Reason.MALFORMED, "manifest fields")
+    return Manifest(
+        batch=BatchName(payload["stream"], payload["seq"]),
+        prev=payload["prev"],
+        lo=payload["rows"][0],
+        hi=payload["rows"][1],
+        key=payload["object"]["key"],
+        sha256=payload["object"]["sha256"],
+        size=payload["object"]["size"],
+        recipients=tuple(payload["recipients"]),
+        sealed_at=payload["sealed_at"],
+        digest=hashlib.sha256(signed).hexdigest(),
+    )
+
+
+def check_chain(stream: str, envelopes: Sequence[bytes], truck: bytes) -> list[Manifest]:
+    """The manifests 0, 1, 2, ... of a stream, each proven to be the one that belongs there.
+
+    Raises:
+        Damaged: naming the first that does not, and why.
+    """
+    chain: list[Manifest] = []
+    for seq, envelope in enumerate(envelopes):
+        place = BatchName(stream, seq)
+        try:
+            manifest = open_manifest(envelope, truck)
+        except Refused as error:
+            raise Damaged(f"manifest {place} is not one the truck signed: {error}") from error
+        _check_link(place, chain[-1] if chain else None, manifest)
+        chain.append(manifest)
+    return chain
+
+
+def _check_link(place: BatchName, before: Manifest | None, manifest: Manifest) -> None:
+    """Raise Damaged unless `manifest` stands at `place` and follows `before`."""
+    batch = manifest.batch
+    if batch.stream != place.stream:
+        raise Damaged(f"manifest {place} is of another stream, {batch.stream}")
+    if batch.seq != place.seq:
+        raise Damaged(f"manifest {place} is a replay of manifest {batch}")
+    if manifest.prev != (before.digest if before else NO_PREVIOUS):
+        raise Damaged(f"manifest {place} does not follow the one served before it: the chain forks")
+    lo = before.hi if before else 0
+    if manifest.lo != lo or manifest.hi <= lo:
+        raise Damaged(
+            f"manifest {place} holds rows {manifest.lo} to {manifest.hi}, row {lo} is next"
+        )
+    if manifest.key != batch.object_key(manifest.sha256):
+        raise Damaged(f"manifest {place} names an object outside its place: {manifest.key!r}")
+
+
+def _is_well_formed(payload: dict[str, Any]) -> bool:
+    rows, thing, recipients = payload.get("rows"), payload.get("object"), payload.get("recipients")
+    return (
+        payload.keys() == _FIELDS
+        and all(isinstance(payload[name], str) for name in ("stream", "prev", "sealed_at"))
+        and type(payload["seq"]) is int
+        and payload["seq"] >= 0
+        and isinstance(rows, list)
+        and len(rows) == 2
+        and all(type(row) is int for row in rows)
+        and isinstance(thing, dict)
+        and thing.keys() == {"key", "sha256", "size"}
+        and isinstance(thing["key"], str)
+        and isinstance(thing["sha256"], str)
+        and type(thing["size"]) is int
+        and isinstance(recipients, list)
+        and all(isinstance(key_id, str) for key_id in recipients)
+    )

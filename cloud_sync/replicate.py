@@ -1,0 +1,190 @@
+"""Sealing: committed rows become sealed files and signed manifests in the spool.
+
+A batch is written sealed, read back from the file, opened with the data key that is still in
+memory, and compared row by row; then file and folder are fsynced; then its outbox row, with the
+signed manifest, commits in one transaction. That row is the commit point: a kill before it leaves
+a file nobody names, swept at the next start; a kill after it leaves a batch. When the data key is
+forgotten the truck cannot open the file any more.
+"""
+
+import hashlib
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from cloud_sync.batch import BatchName, BatchSource, check_stream, data_prefix
+from cloud_sync.keyring import Recipient
+from cloud_sync.lock import hold_lock
+from cloud_sync.manifest import NO_PREVIOUS, open_manifest, sign_manifest
+from cloud_sync.outbox import Entry, Outbox
+from cloud_sync.sealed_parquet import is_same, read_sealed, write_sealed
+from hardware.errors import Damaged, Misconfigured, Unavailable
+from hardware.signing import SigningKey
+
+ROWS_MAX = 20_000
+BYTES_MAX = 1 << 20
+AGE_MAX_S = 5.0
+_TEMPORARY = ".sealing.tmp"
+
+
+class Sealer:
+    """Seals one stream of a store into a spool folder.
+
+    Args:
+        spool: Folder of the outbox and the sealed files; one sealing process at a time.
+        stream: Name of truck and epoch.
+        signing_key: The truck's.
+        recipients: Two or more who may open the batches, so that one lost key loses nothing.
+
+    Raises:
+        Misconfigured, Locked: when the spool cannot be used, or recipients are too few.
+    """
+
+    def __init__(
+        self, spool: Path, stream: str, signing_key: SigningKey, recipients: list[Recipient]
+    ) -> None:
+        if len({recipient.key_id for recipient in recipients}) < 2:
+            raise Misconfigured(
+                "sealing needs two different recipients",
+                "Name the operations key and one kept offline for recovery.",
+            )
+        self._spool, self._stream = spool, check_stream(stream)
+        self._key, self._recipients = signing_key, recipients
+        self._data = spool / data_prefix(stream)
+        self._held = ExitStack()
+        self._held.enter_context(hold_lock(spool / "seal.lock", f"sealing into {spool}"))
+        with self._held:  # let go again if the rest fails
+            self._outbox = self._held.enter_context(Outbox(spool, create=True))
+            self._sweep()
+            self._head = self._outbox.head(stream)
+            self._held = self._held.pop_all()
+        self._bytes_per_row = BYTES_MAX / ROWS_MAX
+        self._due_from_s: float | None = None
+        self._status: dict[str, Any] = {"error": ""}
+
+    def seal_due(self, source: BatchSource, now_s: float, *, flush: bool = False) -> int:
+        """Seal as many batches as are due, and return how many.
+
+        Due is a batch of about 1 MiB or ROWS_MAX rows; with `flush`, or AGE_MAX_S after the last
+        sealing, whatever is pending.
+
+        Raises:
+            Damaged: when the source lost rows, or a file does not hold what was sealed into it.
+            Unavailable: when the spool is full; nothing is lost, call again.
+        """
+        if self._due_from_s is None:
+            self._due_from_s = now_s
+        tail_too = flush or now_s - self._due_from_s >= AGE_MAX_S
+        try:
+            sealed = self._seal_due(source, now_s, tail_too)
+        except (Damaged, Unavailable, Misconfigured) as error:
+            self._status["error"] = str(error)
+            raise
+        self._status["error"] = ""
+        return sealed
+
+    def status(self) -> dict[str, Any]:
+        """Rows and batches sealed so far, rows pending at the last look, the last error."""
+        head = self._head
+        return {
+            "stream": self._stream,
+            "batches": head.batch.seq + 1 if head else 0,
+            "rows": head.hi if head else 0,
+            "head": head.digest if head else None,
+            **self._status,
+        }
+
+    def close(self) -> None:
+        """Let go of the spool."""
+        self._held.close()
+
+    def _seal_due(self, source: BatchSource, now_s: float, tail_too: bool) -> int:
+        end = source.row_end()
+        lo = self._head.hi if self._head else 0
+        if end < lo:
+            raise Damaged(
+                f"stream {self._stream} has sealed {lo} rows and the store holds {end}: its disk"
+                " was restored; begin a new epoch (another stream name)"
+            )
+        sealed = 0
+        while lo < end:
+            hi = lo + min(ROWS_MAX, max(1, int(BYTES_MAX / self._bytes_per_row)))
+            if hi > end and not tail_too:
+                break
+            hi = min(hi, end)
+            self._seal(source.rows(lo, hi), lo, hi, now_s)
+            lo, sealed = hi, sealed + 1
+        if sealed:
+            self._due_from_s = now_s
+        self._status["pending_rows"] = end - lo
+        return sealed
+
+    def _seal(self, table: pa.Table, lo: int, hi: int, now_s: float) -> None:
+        batch = BatchName(self._stream, self._head.batch.seq + 1 if self._head else 0)
+        _check_rows(table, lo, hi, batch)
+        data, sha256 = self._write(table, batch)
+        manifest = sign_manifest(
+            batch,
+            prev=self._head.digest if self._head else NO_PREVIOUS,
+            rows=(lo, hi),
+            sha256=sha256,
+            size=len(data),
+            recipients=[recipient.key_id for recipient in self._recipients],
+            now_s=now_s,
+            key=self._key,
+        )
+        digest = open_manifest(manifest, self._key.public).digest
+        entry = Entry(batch, lo, hi, sha256, len(data), manifest, digest, now_s)
+        self._outbox.append(entry)
+        self._head, self._bytes_per_row = entry, len(data) / (hi - lo)
+
+    def _write(self, table: pa.Table, batch: BatchName) -> tuple[bytes, str]:
+        """The sealed file, durable under its name; its bytes and their SHA-256."""
+        temporary = self._data / _TEMPORARY
+        try:
+            data_key = write_sealed(table, temporary, batch, self._recipients)
+            data = temporary.read_bytes()
+            if not is_same(read_sealed(data, batch, lambda _: data_key), table):
+                raise Damaged(f"batch {batch} does not open as it was sealed; is the memory sound?")
+            sha256 = hashlib.sha256(data).hexdigest()
+            _sync(temporary)
+            temporary.replace(self._spool / batch.object_key(sha256))
+            _sync(self._data)
+        except (OSError, pa.ArrowException) as error:
+            raise Unavailable(
+                f"cannot seal into {self._spool}: {error}. The rows stay in the store; free some"
+                " space."
+            ) from error
+        return data, sha256
+
+    def _sweep(self) -> None:
+        """Remove what a kill left between a file and its outbox row."""
+        try:
+            self._data.mkdir(parents=True, exist_ok=True)
+            known = self._outbox.keys(self._stream)
+            for path in self._data.iterdir():
+                if data_prefix(self._stream) + path.name not in known:
+                    path.unlink()
+        except OSError as error:
+            raise Misconfigured(
+                f"cannot write {self._data}: {error.strerror}",
+                "Choose a spool folder this user may write.",
+            ) from error
+
+
+def _check_rows(table: pa.Table, lo: int, hi: int, batch: BatchName) -> None:
+    """Raise Damaged unless the source handed over exactly the rows asked for, in order."""
+    named = table.num_columns > 0 and table.schema.names[0] == "row_id"
+    if not named or not table.column(0).equals(pa.chunked_array([range(lo, hi)], pa.int64())):
+        raise Damaged(f"the store did not hand over rows {lo} to {hi} for batch {batch}")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,133 @@
+"""Sealed Parquet: modular encryption, AES-GCM, one data key for footer and all columns.
+
+The key material inside the file names the batch as its master key and carries the envelope, so
+pyarrow or Spark opens it with any KmsClient that holds a recipient's private key. Encodings suit
+telemetry (delta for integers and times, dictionary for text) and are the same for plain files, so
+that the two can be compared.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as pe
+
+from cloud_sync.batch import BatchName
+from cloud_sync.envelope import wrap_data_key
+from cloud_sync.keyring import Recipient
+from hardware.errors import Damaged
+
+FORMAT = "truck.batch/1"
+_FORMAT_FIELD = b"truck.format"
+_BATCH_FIELD = b"truck.batch"
+_SCHEMA_FIELD = b"truck.schema"
+_SCHEMA = b"truck.readings/1"
+
+
+class _Wrapper(pe.KmsClient):  # type: ignore[misc]  # pyarrow has no types
+    """Knows public keys only, and the data key of the one file it made."""
+
+    def __init__(self, batch: BatchName, recipients: Sequence[Recipient]) -> None:
+        super().__init__()
+        self._batch, self._recipients = batch, recipients
+        self.data_key = b""
+
+    def wrap_key(self, key_bytes: bytes, master_key_identifier: str) -> str:
+        self.data_key = key_bytes
+        return wrap_data_key(key_bytes, self._batch, self._recipients)
+
+
+class _Opener(pe.KmsClient):  # type: ignore[misc]  # pyarrow has no types
+    """Opens one batch and no other."""
+
+    def __init__(self, batch: BatchName, unwrap: Callable[[str], bytes]) -> None:
+        super().__init__()
+        self._batch, self._unwrap = batch, unwrap
+
+    def unwrap_key(self, wrapped_key: str, master_key_identifier: str) -> bytes:
+        if master_key_identifier != str(self._batch):
+            raise Damaged(f"the object of batch {self._batch} is of {master_key_identifier!r}")
+        return self._unwrap(wrapped_key)
+
+
+def write_sealed(
+    table: pa.Table, path: Path, batch: BatchName, recipients: Sequence[Recipient]
+) -> bytes:
+    """Write `table` sealed to `path`; returns the data key, to be forgotten soon."""
+    client = _Wrapper(batch, recipients)
+    properties = pe.CryptoFactory(lambda _: client).file_encryption_properties(
+        pe.KmsConnectionConfig(),
+        pe.EncryptionConfiguration(
+            footer_key=str(batch),
+            uniform_encryption=True,
+            encryption_algorithm="AES_GCM_V1",
+            plaintext_footer=False,
+            double_wrapping=False,
+            internal_key_material=True,
+            data_key_length_bits=256,
+        ),
+    )
+    known = {_SCHEMA_FIELD: _SCHEMA, **(table.schema.metadata or {})}
+    about = {**known, _FORMAT_FIELD: FORMAT.encode(), _BATCH_FIELD: str(batch).encode()}
+    write_plain(table.replace_schema_metadata(about), path, encryption_properties=properties)
+    return client.data_key
+
+
+def read_sealed(data: bytes, batch: BatchName, unwrap: Callable[[str], bytes]) -> pa.Table:
+    """The rows of a sealed file; `unwrap` turns its envelope into the data key.
+
+    Raises:
+        Damaged: when it does not open, or is of another batch or format.
+    """
+    client = _Opener(batch, unwrap)
+    try:
+        properties = pe.CryptoFactory(lambda _: client).file_decryption_properties(
+            pe.KmsConnectionConfig()
+        )
+        source = pa.BufferReader(data)
+        table = pq.ParquetFile(source, decryption_properties=properties, pre_buffer=False).read()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise Damaged(f"the object of batch {batch} does not open: {_first_line(error)}") from error
+    about = table.schema.metadata or {}
+    if about.get(_FORMAT_FIELD) != FORMAT.encode():
+        raise Damaged(f"the object of batch {batch} is not of format {FORMAT}")
+    if about.get(_BATCH_FIELD) != str(batch).encode():
+        raise Damaged(f"the object of batch {batch} holds the rows of another batch")
+    return table
+
+
+def write_plain(table: pa.Table, path: Path, **options: Any) -> None:
+    """Write `table` as Parquet, zstd, in the encodings of this room."""
+    text, deltas = [], {}
+    for field in table.schema:
+        if pa.types.is_integer(field.type) or pa.types.is_timestamp(field.type):
+            deltas[field.name] = "DELTA_BINARY_PACKED"
+        elif pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            text.append(field.name)
+    pq.write_table(
+        table, path, compression="zstd", use_dictionary=text, column_encoding=deltas, **options
+    )
+
+
+def is_same(left: pa.Table, right: pa.Table) -> bool:
+    """Whether two tables hold the same columns and rows, floats compared bit by bit."""
+    return bool(
+        left.schema.equals(right.schema, check_metadata=False) and _bits(left).equals(_bits(right))
+    )
+
+
+def _bits(table: pa.Table) -> pa.Table:
+    """Floats as integers, because NaN equals nothing, and 0.0 equals -0.0."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_floating(field.type):
+            integer = {16: pa.int16(), 32: pa.int32(), 64: pa.int64()}[field.type.bit_width]
+            column = table.column(place)
+            bits = pa.chunked_array([chunk.view(integer) for chunk in column.chunks], integer)
+            table = table.set_column(place, field.name, bits)
+    return table
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,197 @@
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from odd_rows import OddRows
+
+from cloud_sync.keyring import RecipientKey, create_key, read_recipient, read_recipient_key
+from cloud_sync.outbox import Outbox
+from cloud_sync.replicate import Sealer
+from hardware.signing import SigningKey
+
+S3_CONFIG = {
+    "identities": [
+        {
+            "name": name,
+            "credentials": [{"accessKey": name, "secretKey": f"{name}-secret"}],
+            "actions": actions,
+        }
+        for name, actions in {"truck": ["Admin"], "reader": ["Read", "List"]}.items()
+    ]
+}
+
+
+@dataclass
+class Crew:
+    """One truck's keys and the folder they lie in."""
+
+    folder: Path
+    truck: SigningKey
+    operations: RecipientKey
+    recovery: RecipientKey
+
+    @property
+    def key_file(self) -> str:
+        return str(self.folder / "operations.key")
+
+    def sealer(self, spool: Path, stream: str = "truck-1") -> Sealer:
+        both = [self.operations.recipient(), self.recovery.recipient()]
+        return Sealer(spool, stream, self.truck, both)
+
+    def seal(self, spool: Path, ends: list[int], stream: str = "truck-1") -> None:
+        """One batch for each row end."""
+        sealer = self.sealer(spool, stream)
+        for end in ends:
+            assert sealer.seal_due(OddRows(end), 1_800_000_000.0, flush=True) == 1
+        sealer.close()
+
+
+@pytest.fixture(scope="session")
+def crew(tmp_path_factory: pytest.TempPathFactory) -> Crew:
+    folder = tmp_path_factory.mktemp("keys")
+    for name in ("operations", "recovery"):
+        create_key(folder / name)
+        read_recipient(folder / f"{name}.pub")
+    operations, recovery = (
+        read_recipient_key(folder / f"{name}.key") for name in ("operations", "recovery")
+    )
+    return Crew(folder, SigningKey(bytes(range(32))), operations, recovery)
+
+
+@dataclass
+class Run:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> dict:
+        return json.loads(self.out)
+
+
+Cli = Callable[..., Run]
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """`cloud-sync` as its own process; keyword arguments are environment variables."""
+
+    def run(*arguments: object, **environment: str) -> Run:
+        done = subprocess.run(
+            [sys.executable, "-c", "from cloud_sync.cli import main; main()"]
+            + [str(argument) for argument in arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=tmp_path,
+            env={**os.environ, "NO_COLOR": "1", **environment},
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Run(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+def free_ports(count: int) -> list[int]:
+    """Loopback ports nobody holds now, below the ephemeral ones."""
+    chance, found = random.SystemRandom(), set()
+    while len(found) < count:
+        port = chance.randrange(10_000, 30_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.add(port)
+    return sorted(found)
+
+
+@dataclass
+class S3:
+    """A SeaweedFS on loopback, and the variables that reach it."""
+
+    port: int
+
+    def environment(self, who: str = "truck", port: int | None = None) -> dict[str, str]:
+        return {
+            "AWS_ACCESS_KEY_ID": who,
+            "AWS_SECRET_ACCESS_KEY": f"{who}-secret",
+            "AWS_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port or self.port}",
+        }
+
+
+@pytest.fixture(scope="session")
+def s3(weed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    home = tmp_path_factory.mktemp("weed")
+    (home / "s3.json").write_text(json.dumps(S3_CONFIG))
+    names = (
+        "s3.port", "s3.port.grpc", "s3.port.iceberg", "s3.port.lance", "master.port",
+        "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc",
+        "admin.port", "admin.port.grpc", "metricsPort",
+    )  # fmt: skip
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    with (home / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [
+                weed, "mini", f"-dir={home}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+                "-master.telemetry=false", f"-s3.config={home / 's3.json'}", "-admin.ui=false",
+                "-webdav=false", "-bucket=cloud",
+                *(f"-{name}={port}" for name, port in ports.items()),
+            ],
+            stdout=log, stderr=log, cwd=home,
+        )  # fmt: skip
+    store = S3(ports["s3.port"])
+    try:
+        _await_writable(store)
+        yield store
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _await_writable(store: S3) -> None:
+    from cloud_sync.remote import open_remote
+    from hardware.errors import TruckError
+
+    deadline = time.monotonic() + 60
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in store.environment().items():
+            patch.setenv(name, value)
+        while True:
+            try:
+                open_remote("s3://cloud/start").put_new("a/b", b"up")
+            except TruckError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
+
+
+@pytest.fixture
+def s3_env(s3: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
+    """The same store, reachable from this process."""
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    return s3
+
+
+@pytest.fixture
+def outbox_states() -> Callable[[Path], list[str]]:
+    def states(spool: Path) -> list[str]:
+        with Outbox(spool) as outbox:
+            rows = outbox._run("SELECT state FROM batch ORDER BY stream, seq")
+        return [state for (state,) in rows]
+
+    return states
