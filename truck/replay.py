@@ -1,0 +1,244 @@
+"""`truck replay`: recorded readings through the race logic at full speed, into Parquet tables.
+
+No radio, no broker, no clock: the files written depend on the stage and the readings alone. Row
+groups hold a fixed number of frames, so a replay cut short gives the same bytes up to its cut.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+
+from hardware.errors import Misconfigured
+from truck.race.frame import NOT_SEEN, QUALITIES, STATUSES, Frame
+from truck.race.race import Race
+from truck.race.readings import Readings
+from truck.race.stage import stage_files, stage_from_files
+from truck.readings import read_readings
+
+SCHEMA = "truck.replay/1"
+Progress = Callable[[int, int], None]  # frames done, frames in all
+
+_SECOND_US = 1_000_000
+_FRAMES_A_GROUP = 600
+_LONGEST_S = 48 * 3600
+_TIME = pa.timestamp("us", "UTC")
+_REALS = {
+    "states": ("distance_m", "to_go_m", "lateral_m", "speed_mps", "gradient_pct", "gap_s", "gap_m",
+               "age_s", "latitude_deg", "longitude_deg", "power_w", "heart_rate_bpm"),
+    "groups": ("distance_m", "gap_s", "gap_m"),
+}  # fmt: skip
+_TABLES = {
+    "states": pa.schema(
+        [("measured_at", _TIME), ("bib", pa.int32()), ("lap", pa.int16()),
+         ("group_id", pa.int32()), ("status", pa.string()), ("quality", pa.string()),
+         *((name, pa.float64()) for name in _REALS["states"])]
+    ),
+    "groups": pa.schema(
+        [("measured_at", _TIME), ("group_id", pa.int32()), ("size", pa.int32()),
+         ("first_bib", pa.int32()), *((name, pa.float64()) for name in _REALS["groups"])]
+    ),
+    "incidents": pa.schema(
+        [("kind", pa.string()), ("bibs", pa.list_(pa.int32())), ("started_at", _TIME),
+         ("raised_at", _TIME), ("cleared_at", _TIME), ("probability", pa.float64())]
+    ),
+    "predictions": pa.schema(
+        [("measured_at", _TIME), ("kind", pa.string()), ("bibs", pa.list_(pa.int32())),
+         ("distance_m", pa.float64()), ("probability", pa.float64())]
+    ),
+}  # fmt: skip
+
+
+def replay(
+    stage_dir: Path,
+    readings: list[Path],
+    out: Path,
+    until_s: float | None = None,
+    each: Progress | None = None,
+) -> dict[str, Any]:
+    """Run the race over recorded readings and write its tables to the folder `out`.
+
+    Args:
+        stage_dir: a stage folder.
+        readings: CSV or Parquet readings, or FIT, GPX, TCX and CSV rides.
+        out: made new, or an earlier replay's, which is replaced.
+        until_s: leave out what was measured later, seconds since 1970 UTC.
+        each: told of progress.
+
+    Returns:
+        What summary.json says, schema truck.replay/1.
+
+    Raises:
+        TruckError: bad stage or readings, or a folder that cannot be written; nothing is left.
+    """
+    _check_free(out)
+    files = stage_files(stage_dir)
+    race = Race(stage_from_files(files))
+    rows = read_readings(readings)
+    if until_s is not None:
+        rows = rows.take(rows.measured_at_us <= round(until_s * 1e6))
+    seconds = _seconds(rows)
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(name.encode() + b"\0" + hashlib.sha256(files[name]).digest())
+    head = {"schema": SCHEMA, "stage": race.stage.name, "stage_sha256": digest.hexdigest()}
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        summary = head | _write(temporary, race, rows, seconds, each)
+        text = json.dumps(summary, indent=2, allow_nan=False) + "\n"
+        (temporary / "summary.json").write_text(text)
+        if out.exists():
+            shutil.rmtree(out)
+        temporary.rename(out)
+    except OSError as error:
+        raise Misconfigured(
+            f"cannot write {out}: {error.strerror or error}",
+            "Free some space or choose another folder.",
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return summary
+
+
+def frames_of(race: Race, rows: Readings, seconds: range) -> Iterator[tuple[Frame, dict[str, int]]]:
+    """A frame a second with the readings up to it, and how many of each quality it took in."""
+    cuts = np.searchsorted(rows.measured_at_us, np.array(seconds) * _SECOND_US, side="right")
+    begun = 0
+    for second, end in zip(seconds, cuts.tolist(), strict=True):
+        qualities: dict[str, int] = {}
+        if end > begun:
+            placed = race.advance(rows.take(slice(begun, end)))
+            counts = np.bincount(placed.quality, minlength=len(QUALITIES)).tolist()
+            qualities = dict(zip(QUALITIES, counts, strict=True))
+        begun = end
+        yield race.frame(second * _SECOND_US), qualities
+
+
+def _check_free(out: Path) -> None:
+    """Refuse a folder that holds something else, before an hour's work rather than after."""
+    if not out.exists():
+        return
+    try:
+        earlier = json.loads((out / "summary.json").read_bytes())["schema"] == SCHEMA
+    except (OSError, ValueError, KeyError, TypeError):
+        earlier = out.is_dir() and not any(out.iterdir())
+    if not earlier:
+        raise Misconfigured(f"{out} holds something else than a replay", "Choose another folder.")
+
+
+def _seconds(rows: Readings) -> range:
+    if len(rows.bib) == 0:
+        raise Misconfigured("no readings are left to replay", "Choose a later --until.")
+    first = int(-(-rows.measured_at_us[0] // _SECOND_US))
+    last = int(-(-rows.measured_at_us[-1] // _SECOND_US))
+    if last - first > _LONGEST_S:
+        raise Misconfigured(
+            f"the readings span {(last - first) / 86400:.1f} days, more than a stage",
+            "Give the files of one day.",
+        )
+    return range(first, last + 1)
+
+
+def _write(
+    folder: Path, race: Race, rows: Readings, seconds: range, each: Progress | None
+) -> dict[str, Any]:
+    qualities = dict.fromkeys(QUALITIES, 0)
+    counts = dict.fromkeys(_TABLES, 0)
+    writers = {
+        name: pyarrow.parquet.ParquetWriter(
+            folder / f"{name}.parquet", schema, compression="zstd", version="2.6"
+        )
+        for name, schema in _TABLES.items()
+    }
+    waiting: dict[str, list[pa.RecordBatch]] = {"states": [], "groups": []}
+    try:
+        for done, (frame, of) in enumerate(frames_of(race, rows, seconds), 1):
+            for name, count in of.items():
+                qualities[name] += count
+            waiting["states"].append(_states(frame))
+            waiting["groups"].append(_groups(frame))
+            if done % _FRAMES_A_GROUP == 0 or done == len(seconds):
+                for name, batches in waiting.items():
+                    table = pa.Table.from_batches(batches, _TABLES[name])
+                    writers[name].write_table(table, row_group_size=max(1, table.num_rows))
+                    counts[name] += table.num_rows
+                    batches.clear()
+                if each is not None:
+                    each(done, len(seconds))
+    finally:
+        for writer in writers.values():
+            writer.close()
+    return {
+        "length_m": round(race.course.length_m, 1),
+        "from": _iso(seconds[0]),
+        "to": _iso(seconds[-1]),
+        "readings": {"rows": len(rows.bib), "quality": qualities},
+        "frames": len(seconds),
+        "tables": counts,
+        "riders": _last_places(frame),
+    }
+
+
+def _states(frame: Frame) -> pa.RecordBatch:
+    riders = frame.riders
+    seen = riders.status != NOT_SEEN
+    columns = {
+        "measured_at": _instant(frame, int(seen.sum())),
+        "bib": riders.bib[seen],
+        "lap": riders.lap[seen],
+        "group_id": pa.array(riders.group_id[seen], mask=riders.group_id[seen] < 0),
+        "status": np.array(STATUSES, object)[riders.status[seen]],
+        "quality": np.array(QUALITIES, object)[riders.quality[seen]],
+    } | {name: _nullable(getattr(riders, name)[seen]) for name in _REALS["states"]}
+    return pa.record_batch(columns, _TABLES["states"])
+
+
+def _groups(frame: Frame) -> pa.RecordBatch:
+    groups = frame.groups
+    columns = {
+        "measured_at": _instant(frame, len(groups.group_id)),
+        "group_id": groups.group_id,
+        "size": groups.size,
+        "first_bib": groups.first_bib,
+    } | {name: _nullable(getattr(groups, name)) for name in _REALS["groups"]}
+    return pa.record_batch(columns, _TABLES["groups"])
+
+
+def _instant(frame: Frame, count: int) -> pa.Array:
+    return pa.array(np.full(count, frame.at_us), pa.int64()).cast(_TIME)
+
+
+def _nullable(column: Any) -> pa.Array:
+    return pa.array(column, pa.float64(), from_pandas=True)
+
+
+def _iso(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _last_places(frame: Frame) -> list[dict[str, Any]]:
+    riders = frame.riders
+    known = np.isfinite(riders.distance_m)
+    place_m = np.where(known, np.round(riders.distance_m, 1), 0.0).tolist()
+    return [
+        {
+            "bib": bib,
+            "name": name,
+            "status": STATUSES[status],
+            "distance_m": place if is_known else None,
+            "lap": lap,
+        }
+        for bib, name, status, place, is_known, lap in zip(
+            riders.bib.tolist(), riders.name, riders.status.tolist(), place_m, known.tolist(),
+            riders.lap.tolist(), strict=True,
+        )
+    ]  # fmt: skip
