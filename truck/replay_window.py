@@ -1,0 +1,76 @@
+"""Which packets and bundles were seen: the replay window and the duplicate check in one.
+
+Kept per (sender, boot): for every sequence number seen, a 64-bit digest of the bytes. A repeat
+with the same digest is a duplicate (a second relay heard it too), one with another is a replay.
+Unlike the sliding bitmap of RFC 6479 it forgets nothing of the days it covers, because back-fill
+after a long outage comes newest first and would fall behind any sliding window and be lost
+(docs/decisions/0004). It costs 8 bytes a packet: 29 MB for a stage of 3.6 million readings.
+"""
+
+import hashlib
+from array import array
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_CHUNK = 256
+
+
+class Seen(Enum):
+    """What the window knows of a (sender, boot, seq)."""
+
+    NEW = "new"
+    SAME = "same"
+    OTHER = "other"
+
+
+def digest_of(data: bytes) -> int:
+    """The 64-bit digest the window keeps; never 0, which means unseen."""
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little") or 1
+
+
+class ReplayWindow:
+    """Digests by (sender, boot) and sequence number; reading never changes it."""
+
+    def __init__(self) -> None:
+        self._chunks: dict[tuple[int, int, int], array[int]] = {}
+
+    def look(self, sender: int, boot: int, seq: int, digest: int) -> Seen:
+        """Whether this sequence number is new, the same bytes again, or other bytes."""
+        chunk = self._chunks.get((sender, boot, seq // _CHUNK))
+        known = chunk[seq % _CHUNK] if chunk is not None else 0
+        if known == 0:
+            return Seen.NEW
+        return Seen.SAME if known == digest else Seen.OTHER
+
+    def commit(self, sender: int, boot: int, seq: int, digest: int) -> None:
+        """Remember it; call only once the packet is verified and the journal holds it."""
+        key = (sender, boot, seq // _CHUNK)
+        chunk = self._chunks.get(key)
+        if chunk is None:
+            chunk = self._chunks[key] = array("Q", bytes(8 * _CHUNK))
+        chunk[seq % _CHUNK] = digest
+
+    def load(
+        self,
+        sender: npt.NDArray[Any],
+        boot: npt.NDArray[Any],
+        seq: npt.NDArray[Any],
+        digest: npt.NDArray[Any],
+    ) -> None:
+        """Remember many at once, as columns, after a restart."""
+        if not len(seq):
+            return
+        order = np.lexsort((seq, boot, sender))
+        sender, boot, seq, digest = sender[order], boot[order], seq[order], digest[order]
+        block = seq // _CHUNK
+        changes = (np.diff(sender) != 0) | (np.diff(boot) != 0) | (np.diff(block) != 0)
+        starts = np.concatenate(([0], np.flatnonzero(changes) + 1, [len(seq)]))
+        for lo, hi in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+            key = (int(sender[lo]), int(boot[lo]), int(block[lo]))
+            values = np.frombuffer(self._chunks.get(key, array("Q", bytes(8 * _CHUNK))), np.uint64)
+            values = values.copy()
+            values[seq[lo:hi] % _CHUNK] = digest[lo:hi]
+            self._chunks[key] = array("Q", values.tobytes())

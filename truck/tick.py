@@ -1,0 +1,152 @@
+"""One tick: what the truck accepted, and refused, in one turn of its loop; one journal record.
+
+Packets are kept as they came, byte for byte, so that custody is proven from the bike's signature
+on. Columns run beside them in the same order.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import cbor2
+import numpy as np
+import numpy.typing as npt
+
+from hardware.errors import Damaged
+
+_VERSION = 1
+
+
+class Heard(NamedTuple):
+    """One hearing of one packet."""
+
+    relay: str
+    heard_at_us: int
+    received_at_us: int
+    rssi_dbm: int
+    bundle_boot: int
+    bundle_number: int
+
+
+class Again(NamedTuple):
+    """A byte-exact further hearing of a packet that another relay, or another bundle, brought."""
+
+    device: int
+    boot: int
+    seq: int
+    heard: Heard
+
+
+class BundleSeen(NamedTuple):
+    """A bundle whose packets this tick judged; the journal's promise to its relay."""
+
+    relay: str
+    boot: int
+    number: int
+    digest: int
+
+
+class Evidence(NamedTuple):
+    """Refused bytes, kept for whoever investigates; bounded per key, reason and minute."""
+
+    reason: str
+    key: str
+    relay: str
+    received_at_us: int
+    data: bytes
+
+
+@dataclass
+class Tick:
+    """The record.
+
+    Attributes:
+        at_us: the truck's clock when the tick was judged.
+        packets: accepted packets, whole.
+        heard: beside `packets`.
+        live: beside `packets`; False for what is too old to move anything live.
+        opened: beside `packets`, header and body in clear; not journalled, opened again on replay.
+        resent: bundles the journal holds already, to be acknowledged again; not journalled.
+        refused: (reason, key) -> count; the key is `kid:...`, `relay:...`, `-` or `others`.
+    """
+
+    at_us: int
+    packets: list[bytes] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
+    live: list[bool] = field(default_factory=list)
+    opened: list[bytes] = field(default_factory=list)
+    again: list[Again] = field(default_factory=list)
+    bundles: list[BundleSeen] = field(default_factory=list)
+    resent: list[BundleSeen] = field(default_factory=list)
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    evidence: list[Evidence] = field(default_factory=list)
+
+    def is_empty(self) -> bool:
+        """Whether there is nothing worth a record."""
+        return not (self.packets or self.again or self.bundles or self.refused)
+
+    def encode(self) -> bytes:
+        """The journal payload."""
+        relays = sorted({h.relay for h in self.heard} | {a.heard.relay for a in self.again})
+        index = {relay: i for i, relay in enumerate(relays)}
+
+        def columns(heard: list[Heard]) -> list[bytes]:
+            table: npt.NDArray[np.int64] = np.array(
+                [(index[h.relay], *h[1:]) for h in heard], np.int64
+            ).reshape(len(heard), len(Heard._fields))
+            return [table[:, k].astype("<i8").tobytes() for k in range(table.shape[1])]
+
+        payload = {
+            1: _VERSION,
+            2: self.at_us,
+            3: relays,
+            4: b"".join(self.packets),
+            5: np.array([len(p) for p in self.packets], "<u4").tobytes(),
+            6: columns(self.heard),
+            7: np.array(self.live, np.uint8).tobytes(),
+            8: np.array([a[:3] for a in self.again], "<i8").tobytes(),
+            9: columns([a.heard for a in self.again]),
+            10: [list(b) for b in self.bundles],
+            11: [[reason, key, count] for (reason, key), count in sorted(self.refused.items())],
+            12: [list(e) for e in self.evidence],
+        }
+        return cbor2.dumps(payload)
+
+
+def decode_tick(payload: bytes) -> Tick:
+    """The tick in a journal payload.
+
+    Raises:
+        Damaged: when it is of another version or shape; its chain held, so we wrote it wrongly.
+    """
+    try:
+        fields = cbor2.loads(payload)
+        if fields[1] != _VERSION:
+            raise Damaged(f"journal tick version {fields[1]}: this truck reads version {_VERSION}")
+        relays = fields[3]
+        lengths = np.frombuffer(fields[5], "<u4")
+        ends = np.cumsum(lengths).tolist()
+        again = np.frombuffer(fields[8], "<i8").reshape(-1, 3).tolist()
+        return Tick(
+            at_us=fields[2],
+            packets=[
+                fields[4][end - length : end]
+                for end, length in zip(ends, lengths.tolist(), strict=True)
+            ],
+            heard=_heard(fields[6], relays),
+            live=[bool(b) for b in fields[7]],
+            again=[
+                Again(device, boot, seq, heard)
+                for (device, boot, seq), heard in zip(again, _heard(fields[9], relays), strict=True)
+            ],
+            bundles=[BundleSeen(*b) for b in fields[10]],
+            refused=Counter({(reason, key): count for reason, key, count in fields[11]}),
+            evidence=[Evidence(*e) for e in fields[12]],
+        )
+    except (cbor2.CBORDecodeError, KeyError, TypeError, ValueError, IndexError) as error:
+        raise Damaged(f"a journal tick does not decode: {error}") from error
+
+
+def _heard(columns: list[bytes], relays: list[str]) -> list[Heard]:
+    table: Any = zip(*(np.frombuffer(column, "<i8").tolist() for column in columns), strict=True)
+    return [Heard(relays[row[0]], *row[1:]) for row in table]
