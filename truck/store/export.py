@@ -1,0 +1,81 @@
+"""Committed rows for replication, and for questions."""
+
+import threading
+from collections.abc import Callable
+
+import duckdb
+import pyarrow as pa
+
+from hardware.errors import Misconfigured, Unavailable
+from truck.store.append import Store
+
+QUERY_S_MAX = 10.0
+QUERY_ROWS_MAX = 1_000_000
+
+
+class Readings:
+    """The rows replication reads; a `cloud_sync.batch.BatchSource`.
+
+    `store` gives the open view of the moment: a mended view is another one.
+    """
+
+    def __init__(self, store: Callable[[], Store]) -> None:
+        self._store = store
+
+    def row_end(self) -> int:
+        """Rows [0, row_end) are committed.
+
+        Raises:
+            Unavailable: the store does not answer now.
+        """
+        try:
+            return self._store().row_end()
+        except duckdb.Error as error:
+            raise Unavailable(f"the view does not answer: {error}") from error
+
+    def rows(self, lo: int, hi: int) -> pa.Table:
+        """Rows lo to hi - 1 in order of row_id.
+
+        Raises:
+            Unavailable: the store does not answer now.
+        """
+        try:
+            return (
+                self._store()
+                .cursor()
+                .execute(
+                    "SELECT * FROM readings WHERE row_id >= $lo AND row_id < $hi ORDER BY row_id",
+                    {"lo": lo, "hi": hi},
+                )
+                .to_arrow_table()
+            )
+        except duckdb.Error as error:
+            raise Unavailable(f"the view does not answer: {error}") from error
+
+
+def query(store: Store, sql: str) -> pa.Table:
+    """The answer to one question that reads.
+
+    Raises:
+        Misconfigured: not exactly one SELECT, wrong SQL, longer than 10 s or 1,000,000 rows.
+    """
+    cursor = store.cursor()
+    try:
+        statements = cursor.extract_statements(sql)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise Misconfigured("only one SELECT at a time", "Write one statement that reads.")
+        timer = threading.Timer(QUERY_S_MAX, cursor.interrupt)
+        timer.start()
+        try:
+            table = cursor.execute(statements[0]).to_arrow_table()
+        finally:
+            timer.cancel()
+    except duckdb.InterruptException as error:
+        raise Misconfigured(
+            f"the query took more than {QUERY_S_MAX:.0f} s", "Ask for less, or pull from the cloud."
+        ) from error
+    except duckdb.Error as error:
+        raise Misconfigured(f"SQL: {error}", "See `truck query --help` for the tables.") from error
+    if table.num_rows > QUERY_ROWS_MAX:
+        raise Misconfigured(f"{table.num_rows} rows", f"Add LIMIT {QUERY_ROWS_MAX}.")
+    return table
