@@ -1,0 +1,140 @@
+"""A machine's home folder: its lock, its status file, and its settings in TOML.
+
+Settings come from flags over the environment over the home's TOML file.
+"""
+
+import fcntl
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConfigSettingsSource
+
+from hardware import keys
+from hardware.errors import Damaged, Locked, Misconfigured, NotInitialised
+
+_Settings = TypeVar("_Settings", bound=BaseSettings)
+
+
+def lock(folder: Path, machine: str) -> int:
+    """Take a home for this process; the descriptor holds it until the process ends.
+
+    Raises:
+        Locked: when another process holds it.
+        Misconfigured: when the folder cannot be written.
+    """
+    path = folder / "lock"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Misconfigured(
+            f"cannot write {path}: {error.strerror}", "Free some space or choose another folder."
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise Locked(
+            f"another {machine} runs in {folder}", "Stop it, or choose another home."
+        ) from error
+    return descriptor
+
+
+def write_status(folder: Path, status: dict[str, Any]) -> None:
+    """Replace the status file as a whole.
+
+    Raises:
+        Misconfigured: when the folder is full or read-only.
+    """
+    keys.write_file(folder / "status.json", json.dumps(status).encode() + b"\n", 0o644)
+
+
+def read_status(folder: Path, machine: str) -> dict[str, Any]:
+    """What the machine last said of itself.
+
+    Raises:
+        NotInitialised: when none has run here yet.
+        Damaged: when the file is no status.
+    """
+    path = folder / "status.json"
+    try:
+        status = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise NotInitialised(
+            f"no {machine} has run in {folder} yet", f"Start it: `{machine} run {folder}`."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise Damaged(f"{path} is no status file; a running {machine} renews it") from error
+    if not isinstance(status, dict):
+        raise Damaged(f"{path} is no status file; a running {machine} renews it")
+    return status
+
+
+def load_settings(cls: type[_Settings], path: Path, flags: dict[str, Any]) -> _Settings:
+    """The settings of a home: flags over the environment over the file `path`.
+
+    Raises:
+        NotInitialised: when the file is missing.
+        Misconfigured: naming file, line or field.
+    """
+    machine = path.stem
+    if not path.exists():
+        raise NotInitialised(
+            f"{path.parent} is no {machine}'s home: there is no {path.name}",
+            f"Make one with `{machine} init {path.parent}`.",
+        )
+
+    class AtHome(cls):  # type: ignore[valid-type, misc]
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
+
+    try:
+        settings: _Settings = AtHome(**flags)
+    except ValidationError as error:
+        raise _named(error, path) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{path} is no TOML: {error}", "Mend that line.") from error
+    except OSError as error:
+        raise Misconfigured(
+            f"cannot read {path}: {error.strerror}", "Check who owns it."
+        ) from error
+    return settings
+
+
+def save_settings(cls: type[_Settings], path: Path, fields: dict[str, Any]) -> _Settings:
+    """Check `fields` and write them as a home's settings.
+
+    Raises:
+        Misconfigured: when a field is wrong, or the folder cannot be written.
+    """
+    try:
+        settings = cls(**fields)
+    except ValidationError as error:
+        raise _named(error, path) from error
+    # JSON's strings, numbers, booleans and lists are TOML's
+    lines = [f"{name} = {json.dumps(value, default=str)}" for name, value in fields.items()]
+    text = f"# Written by `{path.stem} init`; flags and the environment override it.\n"
+    keys.write_file(path, (text + "\n".join(lines) + "\n").encode(), 0o644)
+    return settings
+
+
+def _named(error: ValidationError, path: Path) -> Misconfigured:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    what = f"{field}: {message}" if field else message
+    variable = f"{path.stem.upper()}_{field.upper() or '*'}"
+    return Misconfigured(
+        f"wrong setting, {what}", f"Mend it in {path}, in {variable}, or in the flag."
+    )

@@ -1,0 +1,87 @@
+"""The truck's settings: flags over the environment (TRUCK_*) over HOME/truck.toml."""
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from hardware import topics
+
+
+class TruckConfig(BaseSettings):
+    """What a truck has to be told; keys and roster are in its credentials folder."""
+
+    model_config = SettingsConfigDict(env_prefix="TRUCK_", extra="forbid")
+
+    name: str
+    epoch: str
+    credentials: Path
+    stage: Path
+    broker_host: str = "127.0.0.1"
+    broker_port: int = Field(8883, ge=1, le=65535)
+    page_host: str = "127.0.0.1"
+    page_port: int = Field(8080, ge=1, le=65535)
+    recipients: list[Path] = Field(default_factory=list)
+    tick_s: float = Field(0.2, ge=0.05, le=1.0)
+    free_bytes_min: int = Field(256 << 20, ge=0)
+
+    @field_validator("name", "epoch")
+    @classmethod
+    def _stream_name(cls, name: str) -> str:
+        if not topics.is_name(name) or len(name) > 15:
+            raise ValueError("must be a-z, 0-9 and -, 15 at most")
+        return name
+
+    @property
+    def stream(self) -> str:
+        """What the journal, the batches and the manifests are named by."""
+        return f"{self.name}-{self.epoch}"
+
+
+def new_epoch(now_s: float) -> str:
+    """The name of an epoch that begins now; a later one never has the same."""
+    return dt.datetime.fromtimestamp(now_s, dt.UTC).strftime("%Y%m%d-%H%M%S")
+
+
+@dataclass(frozen=True)
+class TruckHome:
+    """Where one truck keeps what is its own.
+
+    truck.toml   settings          journal/   the truth
+    view.duckdb  made from it      outbox/    sealed batches on their way
+    run/         broker's files    status.json, truck.sock, lock
+    """
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        """The settings file."""
+        return self.folder / "truck.toml"
+
+    @property
+    def journal(self) -> Path:
+        """The journal's folder."""
+        return self.folder / "journal"
+
+    @property
+    def view(self) -> Path:
+        """The DuckDB file."""
+        return self.folder / "view.duckdb"
+
+    @property
+    def outbox(self) -> Path:
+        """The folder `cloud-sync push` uploads from."""
+        return self.folder / "outbox"
+
+    @property
+    def run(self) -> Path:
+        """What only lives while the truck does."""
+        return self.folder / "run"
+
+    @property
+    def socket(self) -> Path:
+        """Where a running truck answers `truck query`."""
+        return self.run / "truck.sock"
