@@ -1,0 +1,306 @@
+"""The command `truck`."""
+
+import datetime as dt
+import json
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from hardware import clock, home
+from hardware.errors import Exit, Locked, Misconfigured, NotInitialised, TruckError
+from hardware.keys import Credentials
+from truck import tables
+from truck.config import TruckConfig, TruckHome, new_epoch
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="The truck at the finish line: proves, journals, computes, stores and shows.\n\n"
+    "Begin with `truck demo`; for a race, `truck init`, then `truck run`.",
+)
+HomeArgument = Annotated[Path, typer.Argument(metavar="HOME", help="The truck's home folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+_STALE_S = 5.0
+
+
+@app.command()
+def init(
+    folder: HomeArgument,
+    credentials: Annotated[Path, typer.Option(help="This truck's folder of the event's keys.")],
+    stage: Annotated[Path, typer.Option(help="The stage folder (stage.toml, route.gpx, ...).")],
+    name: Annotated[str, typer.Option(help="This truck's name.")] = "truck",
+    broker_host: Annotated[str, typer.Option(help="Where relays connect to.")] = "127.0.0.1",
+    broker_port: Annotated[int, typer.Option(min=1, max=65535)] = 8883,
+    page_port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
+    recipient: Annotated[
+        list[Path] | None, typer.Option(help="Public key of one who may open the cloud copy.")
+    ] = None,
+) -> None:
+    """Make a truck's home. Keep the credentials on a stick, not on this disk."""
+    at_home = TruckHome(folder)
+    if at_home.config.exists():
+        raise Misconfigured(f"{folder} is a truck's home already", "Choose an empty folder.")
+    held = Credentials(credentials)
+    held.roster()
+    held.check_tls()
+    fields = {
+        "name": name,
+        "epoch": new_epoch(clock.from_environment().now_s()),
+        "credentials": credentials.resolve(),
+        "stage": stage.resolve(),
+        "broker_host": broker_host,
+        "broker_port": broker_port,
+        "page_port": page_port,
+        "recipients": [str(path.resolve()) for path in recipient or []],
+    }
+    config = home.save_settings(TruckConfig, at_home.config, fields)
+    typer.echo(f"{folder} is ready; stream {config.stream}. Start it: truck run {folder}")
+
+
+@app.command()
+def run(
+    folder: HomeArgument,
+    stage: Annotated[Path | None, typer.Option(help="Another stage folder.")] = None,
+    broker_port: Annotated[int | None, typer.Option()] = None,
+    page_port: Annotated[int | None, typer.Option()] = None,
+) -> None:
+    """Run until SIGTERM or Ctrl-C; killing it outright loses nothing either."""
+    from truck.service import Service
+
+    flags = {"stage": stage, "broker_port": broker_port, "page_port": page_port}
+    config = _config(folder, {k: v for k, v in flags.items() if v is not None})
+    console = Console(stderr=True)
+    with tables.counting(console, "opening the journal, records") as each:
+        service = Service(TruckHome(folder), config, each)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: service.stop())
+    for note in service.notes:
+        console.print(f"note: {note}", markup=False, highlight=False)
+    console.print(f"page: http://{config.page_host}:{config.page_port}/", markup=False)
+    service.run()
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float | None, typer.Option(help="End by itself after so long.")] = None,
+    riders: Annotated[int, typer.Option(min=1, max=5000)] = 198,
+    seed: Annotated[int, typer.Option(help="Of peloton and radio.")] = 1,
+    ride: Annotated[
+        list[Path] | None,
+        typer.Option(help="Recorded ride (.fit .gpx .tcx .csv, also .gz) instead; repeat it."),
+    ] = None,
+    speed: Annotated[float, typer.Option(min=1, max=60, help="Times as fast as it was.")] = 1.0,
+    start_s: Annotated[float, typer.Option(min=0, help="Where in the rides to begin.")] = 0.0,
+    radio: Annotated[
+        str, typer.Option(help="Faults, as for `hardware bikes`: '--loss 0.05 --double 0.05'.")
+    ] = "",
+    keep: Annotated[Path | None, typer.Option(help="Keep everything in this folder.")] = None,
+    headless: Annotated[bool, typer.Option(help="Do not wait for anybody to look.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Bikes, relays, broker, truck, page and cloud copy on this machine, each its own process.
+
+    Ctrl-C ends it with a summary of every packet, the latency by hop, and the cloud copy proven.
+    """
+    from truck import demo as play
+
+    script = play.Script(
+        seconds, riders, seed, tuple(ride or ()), speed, start_s, tuple(radio.split())
+    )
+    if headless and seconds is None:
+        raise typer.BadParameter("--headless needs --seconds, or it would never end")
+    folder = keep or Path(tempfile.mkdtemp(prefix="truck-demo-"))
+    if keep is not None and (keep / "event").exists():
+        raise Misconfigured(f"{keep} holds a demo already", "Choose an empty folder.")
+    console = Console(stderr=True)
+    outcome = _play(play, folder, script, console)
+    if keep is None:
+        shutil.rmtree(folder, ignore_errors=True)
+    if as_json:
+        typer.echo(json.dumps(outcome))
+    else:
+        tables.print_demo(Console(), outcome)
+    whole = outcome["packets"]["lost"] == 0 and outcome["cloud"]["verified"]
+    raise typer.Exit(Exit.OK if whole else Exit.DAMAGED)
+
+
+def _play(play: Any, folder: Path, script: Any, console: Console) -> dict[str, Any]:
+    """One demo from set-up to account; whatever happens, no process is left behind."""
+
+    def say(what: str) -> None:
+        console.print(what, style="dim", markup=False, highlight=False)
+
+    interrupted: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda n, _: interrupted.append(n))
+    say(f"setting up event, keys and stage in {folder}")
+    cast = play.set_the_stage(folder, script)
+    try:
+        play.start(cast, script)
+        play.start_bikes(cast, script)
+        console.print(f"\nthe race is on: {cast.page}   (Ctrl-C ends it)\n", highlight=False)
+        while cast.is_running("bikes") and not interrupted:
+            clock.sleep_s(0.2)
+        play.settle(cast, say)
+        return dict(play.account(cast, _config(cast.truck_home, {}), say))
+    finally:
+        cast.end_all()
+
+
+@app.command()
+def replay(
+    stage: Annotated[Path, typer.Argument(help="The stage folder.")],
+    readings: Annotated[list[Path], typer.Argument(help="CSV, Parquet, FIT, GPX or TCX.")],
+    out: Annotated[Path, typer.Option(help="Folder for the Parquet tables; made whole or not.")],
+    until: Annotated[
+        str | None, typer.Option(help="Stop at this instant (ISO 8601, or epoch seconds).")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the race logic over recorded readings at full speed, without radio or broker.
+
+    Writes states, groups, incidents and predictions as Parquet, and summary.json. The bytes
+    depend on the input alone; a replay cut short is the first part of the whole one.
+    """
+    from truck.replay import replay as replay_stage
+
+    until_s = None if until is None else _instant_s(until)
+    with tables.steps(Console(stderr=True), "replaying, seconds of the race") as progress:
+        summary = replay_stage(stage, readings, out, until_s, progress)
+    if as_json:
+        typer.echo(json.dumps(summary))
+    else:
+        typer.echo(f"{out}: {summary}")
+
+
+@app.command()
+def rebuild(folder: HomeArgument, as_json: JsonOption = False) -> None:
+    """Make the view again from the journal, beside the old one, and put it in its place."""
+    from truck.opening import TruckKeys, open_journal
+    from truck.store.rebuild import rebuild as rebuild_view
+
+    config, at_home = _config(folder, {}), TruckHome(folder)
+    truck_keys = TruckKeys.read(Credentials(config.credentials))
+    _held = home.lock(folder, "truck")
+    journal = open_journal(at_home, config, truck_keys, 0)
+    with tables.counting(Console(stderr=True), "rebuilding, records") as each:
+        digests = rebuild_view(at_home.view, truck_keys.store, journal, truck_keys.new_view, each)
+    document = {
+        "schema": "truck.rebuild/1",
+        "records": journal.next_record,
+        "tables": {name: {"rows": n, "digest": f"{d:x}"} for name, (n, d) in digests.items()},
+    }
+    if as_json:
+        typer.echo(json.dumps(document))
+    else:
+        tables.print_rebuild(Console(), document)
+
+
+@app.command()
+def status(folder: HomeArgument, as_json: JsonOption = False) -> None:
+    """How the truck is. Exit code 75 when it is not running, 1 when an alarm is up."""
+    _config(folder, {})
+    document = home.read_status(folder, "truck")
+    age_s = clock.from_environment().now_s() - document["at_s"]
+    document["age_s"] = round(age_s, 1)
+    running = document["state"] == "running" and age_s < _STALE_S
+    document["healthy"] = running and not document["alarms"]
+    if as_json:
+        typer.echo(json.dumps(document))
+    else:
+        tables.print_status(Console(), document, running=running)
+    if not running:
+        raise typer.Exit(Exit.UNAVAILABLE)
+    raise typer.Exit(Exit.OK if document["healthy"] else Exit.FAILED)
+
+
+@app.command()
+def query(
+    folder: HomeArgument,
+    sql: Annotated[str, typer.Argument(help="One SELECT.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Ask the view one question, whether the truck runs or not.
+
+    Tables: readings, hearings, bundles, refusals, evidence, ticks, snapshots.
+    Example: truck query HOME "SELECT bib, max(distance_m) FROM readings GROUP BY bib"
+    """
+    from truck.opening import TruckKeys
+    from truck.questions import ask
+    from truck.store.append import Store
+    from truck.store.export import query as query_store
+
+    config, at_home = _config(folder, {}), TruckHome(folder)
+    try:
+        _held = home.lock(folder, "truck")
+    except Locked:
+        table = ask(at_home.socket, sql)
+    else:
+        if not at_home.view.exists():
+            raise NotInitialised(f"{folder} has no view yet", f"Start it: `truck run {folder}`.")
+        store = Store(at_home.view, TruckKeys.read(Credentials(config.credentials)).store)
+        try:
+            table = query_store(store, sql)
+        finally:
+            store.close()
+    if as_json:
+        rows = table.to_pylist()
+        typer.echo(json.dumps({"schema": "truck.query/1", "rows": rows}, default=str))
+    else:
+        tables.print_rows(Console(), table)
+
+
+@app.command()
+def quarantine(folder: HomeArgument) -> None:
+    """Set a damaged journal and its view aside, and begin a new epoch.
+
+    Nothing is deleted: they go to HOME/quarantine. What the cloud holds stays provable.
+    """
+    config, at_home = _config(folder, {}), TruckHome(folder)
+    _held = home.lock(folder, "truck")
+    aside = folder / "quarantine" / config.stream
+    if aside.exists():
+        raise Misconfigured(f"{aside} exists already", "Move it away first.")
+    aside.mkdir(parents=True)
+    for path in (at_home.journal, at_home.view, Path(f"{at_home.view}.wal")):
+        if path.exists():
+            shutil.move(path, aside / path.name)
+    fields = {
+        name: [str(p) for p in value] if isinstance(value, list) else value
+        for name, value in config.model_dump().items()
+    }
+    fields["epoch"] = new_epoch(clock.from_environment().now_s())
+    fresh = home.save_settings(TruckConfig, at_home.config, fields)
+    typer.echo(f"the old journal is in {aside}; the new stream is {fresh.stream}")
+
+
+def _instant_s(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        at = dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Misconfigured(
+            f"{text!r} is no instant", "Write it as 2027-07-16T12:00:00Z or as epoch seconds."
+        ) from error
+    return (at if at.tzinfo else at.replace(tzinfo=dt.UTC)).timestamp()
+
+
+def _config(folder: Path, flags: dict[str, Any]) -> TruckConfig:
+    return home.load_settings(TruckConfig, TruckHome(folder).config, flags)
+
+
+def main() -> None:
+    """Run the command; an error is one sentence and its exit code."""
+    try:
+        app()
+    except TruckError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)

@@ -1,0 +1,132 @@
+"""The custody loop: take, judge, journal, acknowledge; nothing else may slow or stop it."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from hardware.errors import Refused, TruckError
+from hardware.keys import Credentials
+from hardware.roster import check_newer, open_roster
+from truck.alarms import Alarms
+from truck.handover import Handed, Handover
+from truck.intake import Arrival, Intake
+from truck.journal import Journal, Kind, Record
+from truck.pipeline import Pipeline
+
+_ROSTER_LOOK_TICKS = 10
+_RETRY_S = 1.0
+
+
+class Custody:
+    """One turn a tick. What the journal cannot take now stays with the broker and the relays."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        pipeline: Pipeline,
+        intake: Intake,
+        handover: Handover,
+        alarms: Alarms,
+        now_us: Callable[[], int],
+        free_bytes_min: int,
+    ) -> None:
+        self._journal, self._pipeline, self._intake = journal, pipeline, intake
+        self._handover, self._alarms, self._now_us = handover, alarms, now_us
+        self._free_bytes_min = free_bytes_min
+        self._held: list[Arrival] = []
+        self._durable = journal.next_record
+        self._last_heard_us: dict[str, int] = {}
+        self._turns = 0
+        self._roster_mtime_ns = 0
+
+    @property
+    def last_heard_us(self) -> dict[str, int]:
+        """When each relay was last heard of, by the truck's clock."""
+        return dict(self._last_heard_us)
+
+    def turn(self, wait_s: float) -> float:
+        """Judge what has arrived; returns how long to pause before the next turn, seconds."""
+        self._turns += 1
+        if not self._has_room():
+            return _RETRY_S
+        self._held += self._intake.take(wait_s)
+        if not self._held:
+            return 0.0
+        tick = self._pipeline.accept([a.message for a in self._held], self._now_us())
+        record = self._journal.next_record - 1
+        if not tick.is_empty():
+            payload = tick.encode()
+            try:
+                record = self._journal.append(Kind.TICK, payload)
+                self._journal.sync()
+            except OSError as error:
+                self._mend(error)
+                return _RETRY_S
+            self._alarms.clear("journal")
+            self._durable = record + 1
+            self._pipeline.commit(tick)
+        self._intake.acknowledge(self._held, tick, record)
+        self._held.clear()
+        for relay in {b.relay for b in (*tick.bundles, *tick.resent)}:
+            self._last_heard_us[relay] = tick.at_us
+        if not tick.is_empty():
+            self._handover.give(Handed(Record(record, Kind.TICK, payload), tick, self._now_us()))
+        return 0.0
+
+    def look_for_roster(self, credentials: Credentials) -> None:
+        """Take up a newer roster file, now and then; a wrong one is an alarm, never a stop."""
+        path = credentials.folder / "roster.json"
+        if self._turns % _ROSTER_LOOK_TICKS or not _changed(path, self._roster_mtime_ns):
+            return
+        self._roster_mtime_ns = path.stat().st_mtime_ns
+        try:
+            signed = credentials.roster_bytes()
+            roster = open_roster(signed, credentials.authority())
+            check_newer(self._pipeline.roster, roster)
+        except (TruckError, Refused) as error:
+            self._alarms.set("roster", str(error), "Fetch the roster of this event again.")
+            return
+        self._alarms.clear("roster")
+        if roster == self._pipeline.roster:
+            return
+        try:
+            record = self._journal.append(Kind.ROSTER, signed)
+            self._journal.sync()
+        except OSError as error:
+            self._mend(error)
+            self._roster_mtime_ns = 0
+            return
+        self._durable = record + 1
+        self._pipeline.use_roster(roster)
+        self._handover.give(Handed(Record(record, Kind.ROSTER, signed), None, self._now_us()))
+
+    def _has_room(self) -> bool:
+        free = shutil.disk_usage(self._journal.folder).free
+        if free >= self._free_bytes_min:
+            self._alarms.clear("disk")
+            return True
+        self._alarms.set(
+            "disk",
+            f"only {free >> 20} MiB are free: the truck takes no packets, the relays keep them",
+            f"Free space on the disk of {self._journal.folder}.",
+        )
+        return False
+
+    def _mend(self, error: OSError) -> None:
+        """After a failed write or fsync nothing unacknowledged may be believed: cut it off."""
+        self._alarms.set(
+            "journal",
+            f"the journal cannot be written ({error.strerror or error}); relays keep the packets",
+            f"Check the disk of {self._journal.folder}; the truck tries again every second.",
+        )
+        try:
+            self._journal.reopen(self._durable)
+        except (OSError, TruckError) as again:
+            self._alarms.set("journal", str(again), "Check the disk; it is tried again.")
+
+
+def _changed(path: Path, mtime_ns: int) -> bool:
+    try:
+        return path.stat().st_mtime_ns != mtime_ns
+    except OSError:
+        return False

@@ -1,0 +1,302 @@
+"""The running truck: its threads, what supervises them, and its status.
+
+    custody     take -> judge -> journal -> acknowledge       waits for nobody
+    live        records -> race state -> a frame a second      reads the journal if it falls behind
+    keeper      rows -> DuckDB                                 bounded queue, mends the view
+    replicate   committed rows -> sealed batches               bounded by what is not sealed yet
+    main        broker, roster, status
+
+A thread that ends unexpectedly ends the truck: stopping is a crash, and a start mends it.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from cloud_sync.keyring import read_recipient
+from cloud_sync.replicate import Sealer
+from cloud_sync.status import spool_status
+from hardware import clock, home
+from hardware.errors import Damaged, Misconfigured, TruckError, Unavailable
+from hardware.keys import Credentials
+from truck.alarms import Alarms
+from truck.broker import Broker
+from truck.config import TruckConfig, TruckHome
+from truck.custody import Custody
+from truck.handover import Handover
+from truck.intake import Intake
+from truck.keeper import Keeper
+from truck.latency import Latency
+from truck.live import Live
+from truck.opening import Progress, TruckKeys, begin, open_truck, remember
+from truck.pipeline import Pipeline
+from truck.questions import Questions
+from truck.serve.feed import encode_course, encode_frame
+from truck.serve.http import Hub, serve
+from truck.store.export import Readings, query
+
+STATUS_SCHEMA = "truck.status/1"
+_FRAME_S = 1.0
+_SEAL_LOOK_S = 0.5
+
+
+class Service:
+    """One truck, from opening to the last seal."""
+
+    def __init__(
+        self, folder: TruckHome, config: TruckConfig, each: Progress | None = None
+    ) -> None:
+        """Open everything that can refuse, before any thread runs.
+
+        Raises:
+            TruckError: with the sentence for the operator.
+        """
+        self._home, self._config = folder, config
+        self._clock = clock.from_environment()
+        self._held = home.lock(folder.folder, "truck")
+        self._stop = threading.Event()
+        self._error: BaseException | None = None
+        self.alarms = Alarms()
+        self._credentials = Credentials(config.credentials)
+        truck_keys = TruckKeys.read(self._credentials)
+        try:
+            folder.run.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Misconfigured(
+                f"cannot write {folder.run}: {error.strerror}", "Choose a folder you may write."
+            ) from error
+        self._broker = Broker(folder.run, config.broker_host, config.broker_port, self._credentials)
+        self._opened = open_truck(folder, config, truck_keys, each)
+        self.notes = self._opened.notes
+        _journalled(lambda: begin(self._opened, config, self._credentials))
+        view, journal = self._opened.view, self._opened.journal
+        if view.roster is None or view.race is None:
+            raise Damaged(f"journal {folder.journal} names no roster and stage")
+        now_us = self._clock.now_us
+        self._pipeline = Pipeline(view.roster, truck_keys.event)
+        remember(self._pipeline, self._opened.store, now_us())
+        self._latency = Latency(self._clock.wall_s(1.0))
+        self._handover = Handover(journal.next_record)
+        self._keeper = Keeper(
+            self._opened.store, journal, folder, truck_keys, self.alarms,
+            lambda record: self._latency.committed(record, now_us()),
+        )  # fmt: skip
+        self._live = Live(view, journal, self._handover, self._keeper, self._latency, now_us)
+        self._intake = Intake(
+            self._broker.listener, self._credentials, view.roster.event_id, truck_keys.signing,
+            now_us,
+        )  # fmt: skip
+        self._custody = Custody(
+            journal, self._pipeline, self._intake, self._handover, self.alarms, now_us,
+            config.free_bytes_min,
+        )  # fmt: skip
+        self._source = Readings(lambda: self._keeper.store)
+        recipients = [read_recipient(path) for path in config.recipients]
+        self._sealer = (
+            Sealer(folder.outbox, config.stream, truck_keys.signing, recipients)
+            if recipients
+            else None
+        )
+        if self._sealer is None:
+            self.alarms.set(
+                "cloud", "nobody is named to open the cloud copy, so nothing is sealed",
+                "Make two keys with `cloud-sync keygen` and name them under recipients.",
+            )  # fmt: skip
+        self._hub = Hub()
+        self._course = encode_course(view.race.stage, view.race.course)
+
+    def run(self) -> None:
+        """Run until `stop`; everything is closed and sealed when this returns.
+
+        Raises:
+            TruckError: what ended the truck.
+        """
+        self._broker.start(clock.sleep_s)
+        page = serve(
+            self._hub, self._config.page_host, self._config.page_port, self._course, self.status
+        )
+        questions = Questions(self._home.socket, lambda sql: query(self._keeper.store, sql))
+        self._intake.start()
+        # in the order of the flow, so that each drains what the one before it left
+        stages = [
+            _Stage(name, loop, self._fail)
+            for name, loop in (
+                ("custody", self._keep_custody),
+                ("live", self._show),
+                ("keeper", self._keep_view),
+                ("replicate", self._replicate),
+            )
+        ]
+        while not self._stop.wait(1.0):
+            self._supervise()
+        for stage in stages:
+            stage.end()
+        questions.close()
+        page.stop()
+        self._broker.stop()
+        self._pipeline.close()
+        if self._error is None:
+            _journalled(self._opened.journal.seal)
+        self._keeper.store.close()
+        self._opened.journal.close()
+        home.write_status(self._home.folder, self.status() | {"state": "stopped"})
+        if self._error is not None:
+            raise self._error
+
+    def stop(self) -> None:
+        """End `run`; may be called from a signal handler."""
+        self._stop.set()
+
+    def status(self) -> dict[str, Any]:
+        """Everything the operator asks, schema truck.status/1."""
+        return {
+            "schema": STATUS_SCHEMA,
+            "state": "running",
+            "at_s": self._clock.now_s(),
+            "stream": self._config.stream,
+            "page": f"http://{self._config.page_host}:{self._config.page_port}/",
+            "broker": {
+                "running": self._broker.is_running(),
+                "pid": self._broker.pid,
+                "connected": self._intake.is_connected,
+                "tls": self._broker.listener.tls,
+            },
+            "journal": {"records": self._handover.end},
+            "behind": {
+                "live_records": self._live.behind_records,
+                "view_records": self._keeper.behind_records,
+            },
+            **self._extras(),
+            "notes": self.notes,
+        }
+
+    def _extras(self) -> dict[str, Any]:
+        now_us = self._clock.now_us()
+        return {
+            "latency": self._latency.summary(),
+            "packets": {
+                "stored": self._live.packets,
+                "doubled": self._live.doubled,
+                "refused": dict(self._live.refused),
+            },
+            "relays": [
+                {
+                    "name": name,
+                    "last_heard_age_s": round(self._clock.wall_s((now_us - at_us) / 1e6), 1),
+                }
+                for name, at_us in sorted(self._custody.last_heard_us.items())
+            ],
+            "cloud": self._cloud(now_us / 1e6),
+            "alarms": self.alarms.rows(),
+        }
+
+    def _cloud(self, now_s: float) -> dict[str, Any]:
+        if self._sealer is None:
+            return {"state": "off"}
+        try:
+            return spool_status(self._home.outbox, now_s)
+        except TruckError as error:
+            return {"state": "unknown", "error": str(error)}
+
+    def _fail(self, error: BaseException) -> None:
+        self._error = self._error or error
+        self._stop.set()
+
+    def _keep_custody(self, end: threading.Event) -> None:
+        tick_s = self._config.tick_s
+        while not end.is_set():
+            began_s = clock.monotonic_s()
+            pause_s = self._custody.turn(tick_s)
+            self._custody.look_for_roster(self._credentials)
+            end.wait(max(pause_s, tick_s - (clock.monotonic_s() - began_s)))
+        self._custody.turn(0.0)
+        self._intake.stop()
+
+    def _show(self, end: threading.Event) -> None:
+        next_s = clock.monotonic_s()
+        while not end.is_set():
+            self._live.turn(min(0.2, max(0.0, next_s - clock.monotonic_s())))
+            if clock.monotonic_s() >= next_s:
+                self._publish()
+                next_s = max(next_s + _FRAME_S, clock.monotonic_s())
+        while self._live.turn(0.0):
+            pass
+        self._publish()
+
+    def _publish(self) -> None:
+        frame = self._live.frame()
+        if frame is not None:
+            self._hub.publish(encode_frame(frame, self._extras()))
+            self._latency.framed(self._clock.now_us())
+
+    def _keep_view(self, end: threading.Event) -> None:
+        while not end.is_set() or self._keeper.behind_records:
+            self._keeper.turn(0.2)
+
+    def _replicate(self, end: threading.Event) -> None:
+        if self._sealer is None:
+            return
+        while not end.wait(_SEAL_LOOK_S):
+            self._seal(self._sealer, flush=False)
+        self._seal(self._sealer, flush=True)
+        self._sealer.close()
+
+    def _seal(self, sealer: Sealer, *, flush: bool) -> None:
+        try:
+            sealer.seal_due(self._source, self._clock.now_s(), flush=flush)
+        except (Unavailable, Damaged, Misconfigured) as error:
+            self.alarms.set("cloud", str(error), "Free space in the outbox, or mend what it says.")
+        else:
+            self.alarms.clear("cloud")
+
+    def _supervise(self) -> None:
+        """Once a second: the broker lives, the link to it holds, the status is written."""
+        if not self._broker.is_running():
+            self.alarms.set("broker", "the broker ended; it is started again", "Nothing to do.")
+            try:
+                self._broker.start(clock.sleep_s)
+            except TruckError as error:
+                self.alarms.set("broker", str(error), f"See {self._broker.log}.")
+        elif self._intake.is_connected:
+            self.alarms.clear("broker")
+        elif self._intake.last_error:
+            self.alarms.set("broker", self._intake.last_error, f"See {self._broker.log}.")
+        try:
+            home.write_status(self._home.folder, self.status())
+        except Misconfigured as error:
+            self.alarms.set("status", str(error), "Free space on the truck's disk.")
+
+
+class _Stage:
+    """A thread of the flow, ended when everything before it has ended."""
+
+    def __init__(
+        self,
+        name: str,
+        loop: Callable[[threading.Event], None],
+        fail: Callable[[BaseException], None],
+    ) -> None:
+        self._end = threading.Event()
+
+        def run() -> None:
+            try:
+                loop(self._end)
+            except BaseException as error:  # noqa: BLE001 whatever it was, the truck ends with it
+                fail(error)
+
+        self._thread = threading.Thread(target=run, name=name)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._end.set()
+        self._thread.join()
+
+
+def _journalled(write: Callable[[], None]) -> None:
+    try:
+        write()
+    except OSError as error:
+        raise Unavailable(
+            f"the journal cannot be written: {error.strerror or error}. Free space on its disk and "
+            "start again; relays keep what they have"
+        ) from error
