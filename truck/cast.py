@@ -158,12 +158,17 @@ class Cast:
         """Wait until `is_so`.
 
         Raises:
-            Unavailable: not within `wait_s`.
+            Unavailable: not within `wait_s`, or a part ended meanwhile.
         """
         until_s = clock.monotonic_s() + wait_s
         while not is_so():
             if clock.monotonic_s() > until_s:
                 raise Unavailable(f"{what} did not happen in {wait_s:.0f} s; see {self.folder}")
+            for name, process in self._running.items():
+                if process.poll() not in (None, 0, -signal.SIGKILL, -signal.SIGTERM):
+                    log = self.folder / f"{name}.log"
+                    said = log.read_text(errors="replace").strip().splitlines()
+                    raise Unavailable(f"{name} ended: {said[-1] if said else 'no word'}; see {log}")
             clock.sleep_s(0.1)
 
     def truck_status(self) -> dict[str, Any]:

@@ -94,9 +94,7 @@ def start(cast: Cast, script: Script) -> None:
     cast.start_truck()
     for name in cast.relays:
         cast.start_relay(name)
-    cast.wait_for(
-        "the truck's page", lambda: cast.is_up() or not cast.is_running("truck"), UP_S_MAX
-    )
+    cast.wait_for("the truck's page", cast.is_up, UP_S_MAX)
     cast.start_pusher()
     cast.wait_for(
         "the relays' links",

@@ -11,6 +11,7 @@ A thread that ends unexpectedly ends the truck: stopping is a crash, and a start
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from cloud_sync.keyring import read_recipient
@@ -111,13 +112,24 @@ class Service:
         Raises:
             TruckError: what ended the truck.
         """
-        self._broker.start(clock.sleep_s)
-        page = serve(
-            self._hub, self._config.page_host, self._config.page_port, self._course, self.status
-        )
-        questions = Questions(self._home.socket, lambda sql: query(self._keeper.store, sql))
-        self._intake.start()
-        # in the order of the flow, so that each drains what the one before it left
+        with ExitStack() as held:
+            held.callback(self._opened.journal.close)
+            held.callback(lambda: self._keeper.store.close())
+            held.callback(self._pipeline.close)
+            held.callback(self._broker.stop)
+            self._broker.start(clock.sleep_s)
+            host, port = self._config.page_host, self._config.page_port
+            held.callback(serve(self._hub, host, port, self._course, self.status).stop)
+            questions = Questions(self._home.socket, lambda sql: query(self._keeper.store, sql))
+            held.callback(questions.close)
+            self._intake.start()
+            self._flow()
+        home.write_status(self._home.folder, self.status() | {"state": "stopped"})
+        if self._error is not None:
+            raise self._error
+
+    def _flow(self) -> None:
+        """The threads, in the order of the flow, so that each drains what the one before left."""
         stages = [
             _Stage(name, loop, self._fail)
             for name, loop in (
@@ -131,17 +143,8 @@ class Service:
             self._supervise()
         for stage in stages:
             stage.end()
-        questions.close()
-        page.stop()
-        self._broker.stop()
-        self._pipeline.close()
         if self._error is None:
             _journalled(self._opened.journal.seal)
-        self._keeper.store.close()
-        self._opened.journal.close()
-        home.write_status(self._home.folder, self.status() | {"state": "stopped"})
-        if self._error is not None:
-            raise self._error
 
     def stop(self) -> None:
         """End `run`; may be called from a signal handler."""
