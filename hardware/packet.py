@@ -13,7 +13,6 @@
 This room knows shapes and columns; `signing` and `sealing` know keys. docs/FORMAT.md is its table.
 """
 
-import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -137,10 +136,8 @@ def read_header(raw: bytes) -> Header:
 
 def _quantise(value: float | None, step: float, none: int, offset: float = 0.0) -> int:
     """A sensor value in wire steps; one that does not fit is a sensor's fault and becomes none."""
-    if value is None or not math.isfinite(value):
-        return none
-    steps = round((value + offset) / step)
-    return steps if 0 <= steps < none else none
+    steps = -1.0 if value is None else (value + offset) / step
+    return round(steps) if -0.5 <= steps < none - 0.5 else none  # NaN fails both
 
 
 def _course(course_deg: float | None) -> int:
@@ -150,7 +147,7 @@ def _course(course_deg: float | None) -> int:
 
 def _position(fix: Fix) -> tuple[int, int]:
     lat, lon = fix.latitude_deg, fix.longitude_deg
-    if lat is None or lon is None or fix.fix == 0 or not (abs(lat) <= 90.0 and abs(lon) <= 180.0):
+    if lat is None or lon is None or fix.fix < 1 or not (abs(lat) <= 90.0 and abs(lon) <= 180.0):
         return NONE_POSITION, NONE_POSITION
     return round(lat * 1e7), round(lon * 1e7)
 
@@ -158,7 +155,7 @@ def _position(fix: Fix) -> tuple[int, int]:
 def _status(fix: Fix) -> int:
     battery = _quantise(fix.battery, 1.0, NONE_BATTERY)
     positioned = _position(fix)[0] != NONE_POSITION
-    return (fix.fix & 3 if positioned else 0) | fix.sos << 2 | fix.impact << 3 | battery << 4
+    return (min(fix.fix, 3) if positioned else 0) | fix.sos << 2 | fix.impact << 3 | battery << 4
 
 
 def _first_body(fix: Fix, lat: int, lon: int, alt: int) -> bytes:
