@@ -69,7 +69,8 @@ class Course:
         x, y = self.project(route.latitude_deg, route.longitude_deg)
         self.x_m = _run_out(np.interp(raw_m, along_m, x), self.step_m)
         self.y_m = _run_out(np.interp(raw_m, along_m, y), self.step_m)
-        self.distance_m = self.start_m + self.step_m * np.arange(len(self.x_m))
+        along: Floats = np.arange(len(self.x_m), dtype=np.float64)
+        self.distance_m: Floats = self.start_m + self.step_m * along
         self.heading_rad = np.arctan2(np.gradient(self.x_m), np.gradient(self.y_m))
         level_m = np.interp(raw_m, along_m, _filled(route.altitude_m, along_m))
         self.altitude_m = np.append(level_m, np.full(len(self.x_m) - len(level_m), level_m[-1]))

@@ -93,9 +93,10 @@ class Race:
                 distance_m[live] = self._riders.distance_m[rows[~late]]
                 lateral_m[live] = self._riders.lateral_m[rows[~late]]
                 quality[live] = self._riders.quality[rows[~late]]
-                distance_m[old], lateral_m[old] = self._look_back(
-                    rows[late], at_us[late], x_m[old], y_m[old]
-                )
+                if len(old):
+                    distance_m[old], lateral_m[old] = self._look_back(
+                        rows[late], at_us[late], x_m[old], y_m[old]
+                    )
                 quality[old] = LATE
         return Placed(
             distance_m,

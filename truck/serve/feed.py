@@ -1,0 +1,120 @@
+"""The frame and the course as JSON: columns, units in the names, null where nothing is known."""
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from truck.race.course import Course
+from truck.race.frame import QUALITIES, STATUSES, Frame
+from truck.race.stage import Stage
+
+FRAME_SCHEMA = "truck.frame/1"
+COURSE_SCHEMA = "truck.course/1"
+
+_PROFILE_POINTS = 1200  # as many as a wide screen has pixels for
+_DIGITS = {
+    "distance_m": 1,
+    "to_go_m": 1,
+    "speed_mps": 2,
+    "gradient_pct": 1,
+    "lateral_m": 1,
+    "gap_s": 1,
+    "gap_m": 0,
+    "age_s": 1,
+    "latitude_deg": 6,
+    "longitude_deg": 6,
+    "power_w": 0,
+    "heart_rate_bpm": 0,
+}
+
+
+def encode_frame(frame: Frame, extras: Mapping[str, Any]) -> bytes:
+    """One frame as a line of JSON, the same bytes for the same frame.
+
+    Args:
+        frame: of the race.
+        extras: what the service adds beside riders and groups (latency, packets, relays, ...).
+    """
+    riders, groups = frame.riders, frame.groups
+    document = {
+        "schema": FRAME_SCHEMA,
+        "at": _iso(frame.at_us / 1e6),
+        "at_us": frame.at_us,
+        "riders": {
+            "bib": riders.bib.tolist(),
+            "name": list(riders.name),
+            "team": list(riders.team),
+            "lap": riders.lap.tolist(),
+            "group_id": [None if group < 0 else group for group in riders.group_id.tolist()],
+            "status": [STATUSES[status] for status in riders.status.tolist()],
+            "quality": [QUALITIES[quality] for quality in riders.quality.tolist()],
+            **{name: _column(name, getattr(riders, name)) for name in _DIGITS},
+        },
+        "groups": {
+            "group_id": groups.group_id.tolist(),
+            "size": groups.size.tolist(),
+            "first_bib": groups.first_bib.tolist(),
+            **{name: _column(name, getattr(groups, name)) for name in
+               ("distance_m", "gap_s", "gap_m")},
+        },
+        **_finite(extras),
+    }  # fmt: skip
+    return json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
+
+
+def encode_course(stage: Stage, course: Course) -> bytes:
+    """Profile, checkpoints and length of a stage as JSON."""
+    on_road = course.distance_m <= course.length_m + 1e-6
+    last = int(on_road.sum()) - 1
+    picked = np.unique(np.linspace(0, last, min(last + 1, _PROFILE_POINTS)).astype(np.int64))
+    document = {
+        "schema": COURSE_SCHEMA,
+        "name": stage.name,
+        "kind": stage.kind,
+        "start_at": None if stage.start_at_s is None else _iso(stage.start_at_s),
+        "length_m": round(course.length_m, 1),
+        "neutral_m": round(-course.start_m, 1),
+        "profile": {
+            "distance_m": _column("distance_m", course.distance_m[picked]),
+            "altitude_m": _rounded(course.altitude_m[picked], 1),
+            "latitude_deg": _column("latitude_deg", course.place(course.distance_m[picked])[0]),
+            "longitude_deg": _column("longitude_deg", course.place(course.distance_m[picked])[1]),
+        },
+        "checkpoints": {
+            "distance_m": [round(point.km * 1000, 1) for point in stage.checkpoints],
+            "kind": [point.kind for point in stage.checkpoints],
+            "name": [point.name for point in stage.checkpoints],
+        },
+    }
+    return json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _column(name: str, values: NDArray[np.float64]) -> list[float | None]:
+    return _rounded(values, _DIGITS[name])
+
+
+def _rounded(values: NDArray[np.float64], digits: int) -> list[float | None]:
+    known = np.isfinite(values).tolist()
+    # adding zero turns -0.0 into 0.0
+    rounded = (np.round(values, digits) + 0.0).tolist()
+    return [value if is_known else None for value, is_known in zip(rounded, known, strict=True)]
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for every number that JSON cannot say."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _iso(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
