@@ -6,6 +6,7 @@ is its socket and thread. A relay can drop, never forge: it holds public keys on
 
 import collections
 import contextlib
+import select
 import socket
 import struct
 import threading
@@ -149,13 +150,12 @@ class Radio:
     def _drain(self) -> list[tuple[bytes, int]]:
         """Datagrams and when they came: wait for the first, then take those that wait already."""
         datagrams: list[tuple[bytes, int]] = []
-        flags = 0
+        select.select([self._socket], [], [], _WAIT_S)
         while len(datagrams) < _DRAINED_DATAGRAMS:
             try:
-                raw, notes, _, _ = self._socket.recvmsg(PACKET_BYTES_MAX + 1, 64, flags)
-            except (BlockingIOError, TimeoutError):
+                raw, notes, _, _ = self._socket.recvmsg(PACKET_BYTES_MAX + 1, 64)
+            except BlockingIOError:
                 break
-            flags = socket.MSG_DONTWAIT
             datagrams.append((raw, self._clock.now_us()))
             self._count_dropped(notes)
         return datagrams
@@ -203,5 +203,5 @@ def _bind(host: str, port: int) -> socket.socket:
             f"cannot listen for the radio on UDP {host}:{port}: {error.strerror}",
             "Choose another `radio_port`, or stop the program that holds it.",
         ) from error
-    listener.settimeout(_WAIT_S)
+    listener.setblocking(False)
     return listener

@@ -41,12 +41,12 @@ class Service:
         self._home, self._config = home, config
         self._clock = clock.from_environment()
         self._log = structlog.get_logger()
-        self._lock = home.lock()
         self._credentials = Credentials(config.credentials)
         self._roster_stamp = _stamp(self._credentials)
         self._roster = self._credentials.roster()
         self._key = self._credentials.signing_key("relay")
         _check_enrolled(self._roster, config.name, self._key)
+        self._lock = home.lock()
         self._radio = Radio(config.radio_host, config.radio_port, Gate(self._roster), self._clock)
         self._radio.start()
         self._spool = Spool(home.folder, config.spool_bytes_max)

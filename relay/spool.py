@@ -158,10 +158,11 @@ class Spool:
             return []
         try:
             with _transaction(self._database):
-                self.counts, dropped = self._write(live_from or _NEWEST)
+                counts, dropped = self._write(live_from or _NEWEST)
         except sqlite3.Error as error:
             self._fail(error)
             return self._trim_held()
+        self.counts = counts
         self._held.clear()
         self._deleted.clear()
         self.error = ""

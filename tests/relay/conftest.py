@@ -1,6 +1,7 @@
 """Real parts around a relay: an event, bikes, mosquitto, a small truck, `relay run` processes."""
 
 import collections
+import contextlib
 import json
 import os
 import shutil
@@ -158,9 +159,59 @@ class Truck:
     def packets(self) -> set[bytes]:
         return {packet for _, bundle in list(self.arrived) for packet in bundle.packets}
 
+    def wait_for(self, packets: set[bytes], seconds: float = 30.0) -> None:
+        wait_until(lambda: packets <= self.packets(), "the packets arrive", seconds)
+
     def close(self) -> None:
         self.client.disconnect()
         self.client.loop_stop()
+
+
+class Link:
+    """The radio link between a relay and the broker: a TCP proxy that can be cut and mended."""
+
+    def __init__(self, broker_port: int, host: str = "127.0.0.1") -> None:
+        self._broker_port = broker_port
+        self._mended = threading.Event()
+        self._open: list[socket.socket] = []
+        self._listener = socket.create_server((host, 0))
+        self.port = int(self._listener.getsockname()[1])
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def mend(self) -> None:
+        self._mended.set()
+
+    def cut(self) -> None:
+        self._mended.clear()
+        for end in self._open:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                if not self._mended.is_set():
+                    near.close()
+                    continue
+                far = socket.create_connection(("127.0.0.1", self._broker_port))
+                self._open += [near, far]
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=_pump, args=pair, daemon=True).start()
+
+    def close(self) -> None:
+        self.cut()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        for end in (self._listener, *self._open):
+            end.close()
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_RDWR)
 
 
 class Relay:
@@ -212,9 +263,15 @@ class Relay:
         if self._process is not None and self._process.poll() is None:
             self.kill()
 
-    def hear(self, *packets: bytes) -> None:
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def hear(self, *packets: bytes) -> set[bytes]:
         for packet in packets:
             self._radio.sendto(packet, ("127.0.0.1", self.port))
+        return set(packets)
 
     def status(self) -> dict:
         return json.loads((self.home / "status.json").read_text())
@@ -247,6 +304,34 @@ def own_event(event: Event, tmp_path: Path) -> Event:
     shutil.copytree(event.folder, copy.folder)
     copy.roster, copy.keys = event.roster, event.keys
     return copy
+
+
+@pytest.fixture
+def other_event(tmp_path: Path) -> Event:
+    return Event(tmp_path / "other-event", event="other-2027")
+
+
+@pytest.fixture
+def make_link(broker: Broker) -> Iterator[Callable[[str], Link]]:
+    made: list[Link] = []
+
+    def make(host: str) -> Link:
+        made.append(Link(broker.port, host))
+        return made[-1]
+
+    yield make
+    for link in made:
+        link.close()
+
+
+@pytest.fixture
+def link(make_link: Callable[[str], Link]) -> Link:
+    return make_link("127.0.0.1")
+
+
+@pytest.fixture
+def make_port() -> Callable[[], int]:
+    return free_port
 
 
 @pytest.fixture
