@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hardware import clock, keys, packet, sealing, signing
+from hardware import clock, keys, packet, sealing, signing, topics
 from hardware.authority import create_event
 from hardware.errors import Misconfigured, Reason, Refused, TruckError
 from hardware.rides import Ride, bibs_of, read_rides
@@ -64,6 +64,11 @@ def event_new(
         raise Misconfigured("the riders are not clear", "Give --riders N, or each --bib once.")
     if not event.strip() or len(event) > 64:
         raise Misconfigured("the event's id is empty or longer than 64", "Give a short --event.")
+    for name in relay:
+        if not topics.is_name(name):
+            raise Misconfigured(
+                f"relay name {name!r} is no name", "Use a-z, 0-9 and -, at most 32."
+            )
     roster = create_event(
         folder,
         event=event,
