@@ -171,7 +171,7 @@ def status(
 def main() -> None:
     """Run the command; a known error is one sentence on stderr and its exit code."""
     try:
-        app()
+        app(prog_name="cloud-sync")
     except TruckError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
@@ -219,7 +219,8 @@ def _print(document: dict[str, Any]) -> None:
 
 
 def _progress() -> Progress:
-    return Progress(console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
 def _count(bar: Progress, what: str) -> Callable[[int, int], None]:

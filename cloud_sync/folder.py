@@ -13,7 +13,8 @@ from cloud_sync.remote import AlreadyThere, NotThere, check_key
 from hardware.errors import Misconfigured, TruckError, Unavailable
 
 _OPERATOR = {
-    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG,
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ELOOP,
+    errno.ENAMETOOLONG,
 }  # fmt: skip
 
 

@@ -142,17 +142,15 @@ class Pusher:
             self._outbox.move(entry.batch, State.RELEASED)
 
     def _idle(self) -> None:
-        self._note_seldom("idle")
+        last = self._outbox.pusher()
+        if last["state"] != "idle" or self._clock.now_s() - last["at_s"] >= _IDLE_NOTE_S:
+            self._note("idle")
         self._stop.wait(_IDLE_S)
 
-    def _note_seldom(self, state: str) -> None:
-        last = self._outbox.pusher()
-        now_s = self._clock.now_s()
-        if last["state"] != state or now_s - last["at_s"] >= _IDLE_NOTE_S:
-            self._outbox.note_pusher(self._remote.name, state, "", now_s)
-
     def _note(self, state: str, error: str = "") -> None:
-        self._outbox.note_pusher(self._remote.name, state, error, self._clock.now_s())
+        """Tell `status`; where the spool's disk is full, that must wait."""
+        with contextlib.suppress(Unavailable):
+            self._outbox.note_pusher(self._remote.name, state, error, self._clock.now_s())
 
     def _backoff_s(self, failures: int) -> float:
         """Exponential with full jitter, so that trucks do not come back in step."""

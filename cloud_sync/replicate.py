@@ -139,7 +139,9 @@ class Sealer:
         digest = open_manifest(manifest, self._key.public).digest
         entry = Entry(batch, lo, hi, sha256, len(data), manifest, digest, now_s)
         self._outbox.append(entry)
-        self._head, self._bytes_per_row = entry, len(data) / (hi - lo)
+        self._head = entry
+        if len(data) >= BYTES_MAX // 4:  # in small ones footer and envelope outweigh the rows
+            self._bytes_per_row = len(data) / (hi - lo)
 
     def _write(self, table: pa.Table, batch: BatchName) -> tuple[bytes, str]:
         """The sealed file, durable under its name; its bytes and their SHA-256."""

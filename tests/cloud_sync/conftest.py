@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from odd_rows import OddRows
 
+from cloud_sync.cli import main
 from cloud_sync.keyring import RecipientKey, create_key, read_recipient, read_recipient_key
 from cloud_sync.outbox import Outbox
 from cloud_sync.replicate import Sealer
@@ -81,14 +82,20 @@ class Run:
 Cli = Callable[..., Run]
 
 
-@pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    """`cloud-sync` as its own process; keyword arguments are environment variables."""
+COMMAND = [sys.executable, "-c", "from cloud_sync.cli import main; main()"]
 
-    def run(*arguments: object, **environment: str) -> Run:
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """`cloud-sync`; keyword arguments are environment variables.
+
+    It runs in this process, because starting one takes half a second; `push`, which sets signal
+    handlers, and `process=True` in their own.
+    """
+
+    def own(arguments: list[str], environment: dict[str, str]) -> Run:
         done = subprocess.run(
-            [sys.executable, "-c", "from cloud_sync.cli import main; main()"]
-            + [str(argument) for argument in arguments],
+            COMMAND + arguments,
             capture_output=True,
             text=True,
             timeout=60,
@@ -98,6 +105,21 @@ def cli(tmp_path: Path) -> Cli:
         )
         assert "Traceback" not in done.stderr, done.stderr
         return Run(done.returncode, done.stdout, done.stderr)
+
+    def run(*arguments: object, process: bool = False, **environment: str) -> Run:
+        words = [str(argument) for argument in arguments]
+        if process or words[0] == "push":
+            return own(words, environment)
+        with monkeypatch.context() as patch:
+            patch.chdir(tmp_path)
+            patch.setattr(sys, "argv", ["cloud-sync", *words])
+            for name, value in {"NO_COLOR": "1", **environment}.items():
+                patch.setenv(name, value)
+            capsys.readouterr()
+            with pytest.raises(SystemExit) as ended:
+                main()
+        printed = capsys.readouterr()
+        return Run(int(ended.value.code or 0), printed.out, printed.err)
 
     return run
 

@@ -17,7 +17,9 @@ def test_a_seed_expands_as_the_x_wing_draft_has_it() -> None:
     seed = bytes.fromhex("7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26")
     public = RecipientKey("vector", seed).recipient().public_bytes
     assert len(public) == 1216
-    assert public.hex().startswith("e2236b35a8c24b39b10aa1323a96a919a2ced88400633a7b07131713fc14b2b5")
+    assert public.hex().startswith(
+        "e2236b35a8c24b39b10aa1323a96a919a2ced88400633a7b07131713fc14b2b5"
+    )
 
 
 def test_key_files_say_what_they_are_and_come_back(tmp_path: Path) -> None:
