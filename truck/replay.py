@@ -159,19 +159,17 @@ def _write(
         )
         for name, schema in _TABLES.items()
     }
-    waiting: dict[str, list[pa.RecordBatch]] = {"states": [], "groups": []}
+    waiting: list[Frame] = []
     try:
         for done, (frame, of) in enumerate(frames_of(race, rows, seconds), 1):
             for name, count in of.items():
                 qualities[name] += count
-            waiting["states"].append(_states(frame))
-            waiting["groups"].append(_groups(frame))
+            waiting.append(frame)
             if done % _FRAMES_A_GROUP == 0 or done == len(seconds):
-                for name, batches in waiting.items():
-                    table = pa.Table.from_batches(batches, _TABLES[name])
+                for name, table in (("states", _states(waiting)), ("groups", _groups(waiting))):
                     writers[name].write_table(table, row_group_size=max(1, table.num_rows))
                     counts[name] += table.num_rows
-                    batches.clear()
+                waiting.clear()
                 if each is not None:
                     each(done, len(seconds))
     finally:
@@ -188,33 +186,41 @@ def _write(
     }
 
 
-def _states(frame: Frame) -> pa.RecordBatch:
-    riders = frame.riders
-    seen = riders.status != NOT_SEEN
+def _states(frames: list[Frame]) -> pa.Table:
+    """The riders of these frames who have been seen."""
+    seen = np.concatenate([frame.riders.status for frame in frames]) != NOT_SEEN
+
+    def joined(name: str) -> Any:
+        return np.concatenate([getattr(frame.riders, name) for frame in frames])[seen]
+
+    group_id = joined("group_id")
     columns = {
-        "measured_at": _instant(frame, int(seen.sum())),
-        "bib": riders.bib[seen],
-        "lap": riders.lap[seen],
-        "group_id": pa.array(riders.group_id[seen], mask=riders.group_id[seen] < 0),
-        "status": np.array(STATUSES, object)[riders.status[seen]],
-        "quality": np.array(QUALITIES, object)[riders.quality[seen]],
-    } | {name: _nullable(getattr(riders, name)[seen]) for name in _REALS["states"]}
-    return pa.record_batch(columns, _TABLES["states"])
+        "measured_at": _instants(frames, [len(frame.riders.bib) for frame in frames]).filter(seen),
+        "bib": joined("bib"),
+        "lap": joined("lap"),
+        "group_id": pa.array(group_id, mask=group_id < 0),
+        "status": np.array(STATUSES, object)[joined("status")],
+        "quality": np.array(QUALITIES, object)[joined("quality")],
+    } | {name: _nullable(joined(name)) for name in _REALS["states"]}
+    return pa.table(columns, _TABLES["states"])
 
 
-def _groups(frame: Frame) -> pa.RecordBatch:
-    groups = frame.groups
+def _groups(frames: list[Frame]) -> pa.Table:
+    def joined(name: str) -> Any:
+        return np.concatenate([getattr(frame.groups, name) for frame in frames])
+
     columns = {
-        "measured_at": _instant(frame, len(groups.group_id)),
-        "group_id": groups.group_id,
-        "size": groups.size,
-        "first_bib": groups.first_bib,
-    } | {name: _nullable(getattr(groups, name)) for name in _REALS["groups"]}
-    return pa.record_batch(columns, _TABLES["groups"])
+        "measured_at": _instants(frames, [len(frame.groups.size) for frame in frames]),
+        "group_id": joined("group_id"),
+        "size": joined("size"),
+        "first_bib": joined("first_bib"),
+    } | {name: _nullable(joined(name)) for name in _REALS["groups"]}
+    return pa.table(columns, _TABLES["groups"])
 
 
-def _instant(frame: Frame, count: int) -> pa.Array:
-    return pa.array(np.full(count, frame.at_us), pa.int64()).cast(_TIME)
+def _instants(frames: list[Frame], counts: list[int]) -> pa.Array:
+    at_us = np.repeat(np.array([frame.at_us for frame in frames], np.int64), counts)
+    return pa.array(at_us).cast(_TIME)
 
 
 def _nullable(column: Any) -> pa.Array:

@@ -1,6 +1,7 @@
 // The stage profile in SVG, riders and groups gliding along it between frames.
 const SVG = "http://www.w3.org/2000/svg";
 const EDGE = { left: 44, right: 16, top: 46, bottom: 26 };
+const FLAG = { pitch: 36, reach: 50 };
 const GLIDE_MS = 600; // how long a correction takes to be taken up
 const CARRY_S = 3; // how far on a rider is drawn without a newer frame
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -88,7 +89,8 @@ export class Profile {
       const group = this.groups.get(bib) ?? this.addGroup(bib, groups.distance_m[i]);
       group.glider.aim(groups.distance_m[i], riders.speed_mps[row]);
       group.node.classList.toggle("lead", i === 0);
-      group.label.textContent = groups.size[i];
+      group.size = groups.size[i];
+      group.label.textContent = group.size;
     });
     this.forget(this.groups, fronts);
   }
@@ -116,7 +118,7 @@ export class Profile {
     const line = make(node, "line", { class: "group-line" });
     const flag = make(node, "rect", { class: "group-flag", width: 32, height: 20, rx: 5 });
     const label = make(node, "text");
-    const group = { node, line, flag, label, glider: new Glider(distanceM) };
+    const group = { node, line, flag, label, size: 0, glider: new Glider(distanceM) };
     this.groups.set(bib, group);
     return group;
   }
@@ -208,14 +210,22 @@ export class Profile {
       node.setAttribute("cy", this.y(this.heightAt(distanceM)).toFixed(2));
     }
     this.ridden.setAttribute("width", Math.max(0, firstM > -Infinity ? this.x(firstM) : 0).toFixed(1));
+    this.moveFlags(passedMs, sinceS);
+  }
+
+  /** Flags stand side by side, stems lead to the place; where there is no room only the largest keeps his. */
+  moveFlags(passedMs, sinceS) {
+    const groups = [...this.groups.values()].sort((a, b) => b.glider.targetM - a.glider.targetM);
+    const largest = Math.max(...groups.map(({ size }) => size));
     let left = Infinity;
-    for (const group of [...this.groups.values()].sort((a, b) => b.glider.targetM - a.glider.targetM)) {
+    for (const group of groups) {
       const distanceM = group.glider.at(sinceS, passedMs);
       const x = this.x(distanceM);
-      // flags of groups close together stand side by side, their stems lead to the place
-      const centre = Math.max(EDGE.left, Math.min(x, left - 36, EDGE.left + this.innerWidth - 8));
+      const centre = Math.min(x, left - FLAG.pitch, EDGE.left + this.innerWidth - 8);
+      const keeps = x - centre <= FLAG.reach || group.size === largest;
+      group.node.classList.toggle("hidden-flag", !keeps || centre < EDGE.left - 8);
+      if (!keeps) continue;
       left = centre;
-      group.node.classList.toggle("hidden-flag", centre === EDGE.left && x > EDGE.left + 40);
       group.flag.setAttribute("x", centre - 16);
       group.flag.setAttribute("y", 4);
       group.label.setAttribute("x", centre);
