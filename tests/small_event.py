@@ -1,6 +1,7 @@
 """A small event and its packets, for tests of the truck."""
 
 import dataclasses
+import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +49,7 @@ class Event:
         **fix: float,
     ) -> bytes:
         """A signed packet of one reading."""
-        devices = json.loads((self.folder / "bikes" / "devices.json").read_text())["devices"]
-        secret = next(d for d in devices if d["device"] == device)
+        secret = _secrets(self.folder / "bikes" / "devices.json")[device]
         kid = kid_of(device, generation)
         event_id = (event or self.roster.event).encode()
         cipher = packet_cipher(
@@ -81,6 +81,11 @@ class Event:
             dataclasses.replace(d, revoked=d.device == device) for d in self.roster.devices
         )
         return dataclasses.replace(self.roster, devices=devices, version=2)
+
+
+@functools.cache
+def _secrets(path: Path) -> dict[int, dict[str, str]]:
+    return {d["device"]: d for d in json.loads(path.read_text())["devices"]}
 
 
 def make_event(folder: Path) -> Event:

@@ -131,9 +131,13 @@ class Cast:
         self._running[name].wait()
 
     def kill_broker(self) -> None:
-        """SIGKILL the truck's broker."""
+        """SIGKILL the truck's broker, if the pid of the last status still is that."""
         pid = self.truck_status()["broker"]["pid"]
-        if pid is not None:
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return
+        if os.fsencode(self.truck_home) in command:
             os.kill(int(pid), signal.SIGKILL)
 
     def end(self, name: str) -> int | None:

@@ -95,7 +95,10 @@ def demo(
         typer.Option(help="Recorded ride (.fit .gpx .tcx .csv, also .gz) instead; repeat it."),
     ] = None,
     speed: Annotated[float, typer.Option(min=1, max=60, help="Times as fast as it was.")] = 1.0,
-    start_s: Annotated[float, typer.Option(min=0, help="Where in the rides to begin.")] = 0.0,
+    start_s: Annotated[
+        float | None,
+        typer.Option(min=0, help="Where in the rides to begin; else where most first ride."),
+    ] = None,
     radio: Annotated[
         str, typer.Option(help="Faults, as for `hardware bikes`: '--loss 0.05 --double 0.05'.")
     ] = "",

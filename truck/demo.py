@@ -19,6 +19,7 @@ from hardware.authority import create_event
 from hardware.keys import Credentials
 from hardware.rides import Ride, bibs_of, read_rides
 from hardware.virtual.course import loop_course
+from hardware.virtual.playback import first_movement_s
 from hardware.virtual.stage import (
     Starter,
     checkpoints_of,
@@ -47,7 +48,8 @@ class Script:
         riders: of the virtual peloton.
         seed: of peloton and radio.
         rides: recorded rides instead of the peloton; `speed` times as fast as they were.
-        start_s: where in the rides to begin, seconds after the last rider's first fix.
+        start_s: where in the rides to begin, seconds after the last rider's first fix; None
+            where most of them first ride.
         radio: further options for `hardware bikes`, such as --loss 0.05.
     """
 
@@ -56,7 +58,7 @@ class Script:
     seed: int = 1
     rides: tuple[Path, ...] = ()
     speed: float = 1.0
-    start_s: float = 0.0
+    start_s: float | None = None
     radio: tuple[str, ...] = ()
 
 
@@ -66,9 +68,7 @@ def set_the_stage(folder: Path, script: Script) -> Cast:
     Raises:
         TruckError: a ride that cannot be read, a folder that cannot be written.
     """
-    rides: dict[str, Ride] = {}
-    for path in script.rides:
-        rides |= read_rides(path)
+    rides = _rides(script)
     race_clock = clock.faster(script.speed) if script.speed != 1.0 else clock.Clock()
     cast = Cast(folder, race_clock)
     bibs = sorted(bibs_of(rides).values()) if rides else list(range(1, script.riders + 1))
@@ -105,16 +105,25 @@ def start(cast: Cast, script: Script) -> None:
 
 def start_bikes(cast: Cast, script: Script) -> None:
     """Let the bikes ride."""
-    ridden = (
-        [option for path in script.rides for option in ("--ride", str(path.resolve()))]
-        if script.rides
-        else ["--riders", str(script.riders)]
-    )
+    ridden = ["--riders", str(script.riders)]
+    if script.rides:
+        start_s = script.start_s
+        if start_s is None:
+            start_s = first_movement_s(_rides(script))
+        ridden = ["--start-s", f"{start_s:g}"]
+        for path in script.rides:
+            ridden += ["--ride", str(path.resolve())]
     span = [] if script.seconds is None else ["--seconds", f"{script.seconds:g}"]
     cast.start_bikes(
-        *ridden, "--stage", str(cast.stage), "--seed", str(script.seed),
-        "--start-s", f"{script.start_s:g}", *span, *script.radio,
-    )  # fmt: skip
+        *ridden, "--stage", str(cast.stage), "--seed", str(script.seed), *span, *script.radio
+    )
+
+
+def _rides(script: Script) -> dict[str, Ride]:
+    rides: dict[str, Ride] = {}
+    for path in script.rides:
+        rides |= read_rides(path)
+    return rides
 
 
 def settle(cast: Cast, say: Callable[[str], None]) -> None:

@@ -8,6 +8,8 @@ from hardware.rides import Ride
 from hardware.virtual.readings import Column, Readings, joined
 
 _EARTH = pyproj.Geod(ellps="WGS84")
+_MOVING_MPS = 2.0
+_PAUSE_S = 10.0
 
 
 class Playback:
@@ -65,3 +67,26 @@ def _course(lat: Column, lon: Column) -> Column:
     heading, _, moved_m = _EARTH.inv(lon[:-1], lat[:-1], lon[1:], lat[1:])
     headings = np.where(np.asarray(moved_m) > 1.0, np.asarray(heading) % 360.0, np.nan)
     return np.concatenate(([np.nan], headings))[: len(lat)]
+
+
+def first_movement_s(rides: dict[str, Ride], window_s: int = 60) -> float:
+    """The `start_s` from which, for `window_s`, most riders are recorded and moving.
+
+    Of equally good ones the earliest; recordings often begin with minutes at the start line.
+    """
+    origin_s = max(float(ride.measured_at_s[0]) for ride in rides.values())
+    end_s = max(float(ride.measured_at_s[-1]) for ride in rides.values())
+    seconds = np.arange(max(1, int(end_s - origin_s)))
+    riding = np.zeros(len(seconds))
+    for ride in rides.values():
+        t_s = ride.measured_at_s - origin_s
+        _, _, step_m = _EARTH.inv(
+            ride.longitude_deg[:-1], ride.latitude_deg[:-1],
+            ride.longitude_deg[1:], ride.latitude_deg[1:],
+        )  # fmt: skip
+        step_s = np.diff(t_s)
+        moving = t_s[1:][(step_m > _MOVING_MPS * step_s) & (step_s < _PAUSE_S)]
+        counts = np.histogram(moving, bins=np.append(seconds, seconds[-1] + 1))[0]
+        busy = np.convolve((counts > 0).astype(float), np.ones(window_s))[window_s - 1 :]
+        riding += busy > window_s / 4  # some record every two or three seconds only
+    return float(np.argmax(riding))
