@@ -8,6 +8,7 @@ from truck.race.passes import Ints
 from truck.race.riders import NEVER_US, NODES, Riders
 
 NODE_M = 50.0
+_HOLE_US = 10_000_000
 
 
 def record_passages(
@@ -45,6 +46,7 @@ def record_passages(
     share = np.clip((node * NODE_M - from_m[which]) / way_m, 0.0, 1.0)
     span_us = (to_us - from_us)[which]
     riders.node_us[row, node % NODES] = from_us[which] + np.rint(share * span_us).astype(np.int64)
+    riders.node_bridged[row, node % NODES] = span_us > _HOLE_US
     riders.next_node[rows] = np.maximum(riders.next_node[rows], reached)
     riders.first_node[rows] = np.maximum(riders.first_node[rows], riders.next_node[rows] - NODES)
 
@@ -75,13 +77,13 @@ def passed_s(riders: Riders, rows: Ints, at_m: Floats, now_m: Floats, now_us: In
 def known_way(riders: Riders, row: int, at_us: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
     """Where a rider can have been at past instants, and most likely was: low, high, about."""
     nodes = np.arange(riders.first_node[row], riders.next_node[row])
-    times_us = riders.node_us[row, nodes % NODES]
-    place_m = nodes * NODE_M
-    times_us = np.append(times_us, riders.placed_us[row])
-    place_m = np.append(place_m, riders.distance_m[row])
+    times_us = np.append(riders.node_us[row, nodes % NODES], riders.placed_us[row])
+    place_m = np.append(nodes * NODE_M, riders.distance_m[row])
+    about_m = np.interp(at_us, times_us, place_m)
+    measured = np.append(~riders.node_bridged[row, nodes % NODES], True)
+    times_us, place_m = times_us[measured], place_m[measured]
     after = np.searchsorted(times_us, at_us, side="right")
     high_m = place_m[np.minimum(after, len(place_m) - 1)]
     low_m = place_m[np.maximum(after - 1, 0)]
-    about_m = np.interp(at_us, times_us, place_m)
     # older than the curve: anywhere behind it, most likely near
     return np.where(after == 0, -np.inf, low_m), high_m, about_m

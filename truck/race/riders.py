@@ -37,6 +37,7 @@ _SHAPES: dict[str, tuple[Any, float, tuple[int, ...]]] = {
     "beam_placed_us": (np.int64, NEVER_US, (BEAM,)),
     "beam_born_us": (np.int64, NEVER_US, (BEAM,)),
     "node_us": (np.int64, NEVER_US, (NODES,)),
+    "node_bridged": (np.bool_, False, (NODES,)),
     "first_node": (np.int64, 0, ()),
     "next_node": (np.int64, 0, ()),
 }
@@ -64,6 +65,7 @@ class Riders:
         beam_placed_us: when a fix last agreed with them.
         beam_born_us: when they parted from a better one.
         node_us: ring of the times at which road nodes were passed.
+        node_bridged: which of them lie in a hole of the signal, timed at even speed across it.
         first_node: the oldest node in the ring.
         next_node: one past the newest.
     """
@@ -93,6 +95,7 @@ class Riders:
     beam_placed_us: NDArray[np.int64]
     beam_born_us: NDArray[np.int64]
     node_us: NDArray[np.int64]
+    node_bridged: NDArray[np.bool_]
     first_node: NDArray[np.int64]
     next_node: NDArray[np.int64]
 

@@ -1,0 +1,96 @@
+"""Frames: time gaps at the same road point, groups, ages and status."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rides_race import joined, race_of, straight_readings, write_roubaix_stage
+
+from truck.race.frame import NOT_SEEN, RACING, SIGNAL_LOST
+from truck.race.race import Race
+from truck.race.readings import Readings
+
+SECONDS = np.arange(1500)
+
+
+@pytest.fixture
+def race(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Race:
+    return race_of(write_roubaix_stage(shared, tmp_path_factory.mktemp("stage")))
+
+
+def begun_us(race: Race) -> int:
+    return int(race.stage.start_at_s or 0) * 1_000_000
+
+
+def way_m(after_s: float) -> np.ndarray:
+    """Fast, then slow from km 6 on, as on a climb; the same road at another time."""
+    elapsed_s = np.maximum(SECONDS - after_s, 0.0)
+    return np.where(elapsed_s < 500, elapsed_s * 12.0, 6000 + (elapsed_s - 500) * 4.0)
+
+
+def ride(race: Race, bib: int, after_s: float, until: int = len(SECONDS)) -> Readings:
+    at_us = begun_us(race) + SECONDS[:until] * 1_000_000
+    metres = way_m(after_s)[:until]
+    return straight_readings(race, bib, at_us, metres, np.nan)
+
+
+def test_gaps_are_times_at_the_same_road_point_not_distance_by_speed(race: Race) -> None:
+    race.advance(joined(ride(race, 1, 0), ride(race, 2, 90), ride(race, 3, 91)))
+    # the first rider has just begun to climb: metres close while the seconds stay
+    for second in (450, 520, 560, 640, 1200):
+        fresh = Race(race.stage)
+        parts = [ride(fresh, bib, after, second) for bib, after in ((1, 0), (2, 90), (3, 91))]
+        fresh.advance(joined(*parts))
+        riders = fresh.frame(begun_us(fresh) + (second - 1) * 1_000_000).riders
+        assert riders.bib[:3].tolist() == [1, 2, 3]
+        assert riders.gap_s[:3] == pytest.approx([0, 90, 91], abs=1.0)
+
+
+def test_groups_are_linked_in_time_and_numbered_from_the_front(race: Race) -> None:
+    rides = [ride(race, bib, after) for bib, after in ((1, 0), (2, 1), (3, 60), (4, 61), (5, 62))]
+    race.advance(joined(*rides))
+    frame = race.frame(begun_us(race) + 1_499_000_000)
+    assert frame.groups.size.tolist() == [2, 3]
+    assert frame.groups.first_bib.tolist() == [1, 3]
+    assert frame.groups.gap_s == pytest.approx([0, 60], abs=1.0)
+    assert frame.riders.group_id[:5].tolist() == [1, 1, 2, 2, 2]
+
+
+def test_every_rider_is_brought_to_the_instant_and_ages_until_his_signal_is_lost(
+    race: Race,
+) -> None:
+    race.advance(joined(ride(race, 1, 0, 400), ride(race, 2, 0, 398)))
+    now_us = begun_us(race) + 399_000_000
+    riders = race.frame(now_us + 2_000_000).riders
+    rows = [riders.bib.tolist().index(bib) for bib in (1, 2, 3)]
+    assert riders.age_s[rows[0]] == 2.0
+    assert riders.age_s[rows[1]] == 4.0
+    assert riders.distance_m[rows[0]] == pytest.approx(401 * 12, abs=15)
+    assert riders.distance_m[rows[1]] == pytest.approx(401 * 12, abs=15)
+    assert riders.status[rows].tolist() == [RACING, RACING, NOT_SEEN]
+    assert np.isnan(riders.age_s[rows[2]])
+    later = race.frame(now_us + 12_000_000).riders
+    assert later.status[later.bib.tolist().index(1)] == SIGNAL_LOST
+
+
+def test_asking_for_a_frame_changes_nothing(race: Race) -> None:
+    race.advance(ride(race, 1, 0, 100))
+    before = race.snapshot()
+    race.frame(begun_us(race) + 200_000_000)
+    assert race.snapshot() == before
+
+
+def test_a_rider_who_is_not_on_the_start_list_is_shown_all_the_same(race: Race) -> None:
+    race.advance(ride(race, 77, 0, 300))
+    riders = race.frame(begun_us(race) + 299_000_000).riders
+    assert riders.bib[0] == 77
+    assert riders.name[0] == ""
+
+
+def test_impossible_speeds_are_not_shown(race: Race) -> None:
+    whole = ride(race, 1, 0, 300)
+    speeds = np.full(300, 12.0)
+    speeds[100:] = np.tile([12.0, 40.0, -3.0, 25.0, 12.0], 40)
+    race.advance(whole._replace(speed_mps=speeds))
+    riders = race.frame(begun_us(race) + 299_000_000).riders
+    assert riders.speed_mps[0] == pytest.approx(12.0, abs=0.5)
