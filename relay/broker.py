@@ -1,11 +1,14 @@
 """The truck's broker as the relay sees it: where, how trusted, and a sentence for each refusal."""
 
+import re
 import socket
 import ssl
 from dataclasses import dataclass
 
 from hardware.errors import Misconfigured, TruckError, Unavailable
 from hardware.keys import Credentials
+
+_ASK_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,29 @@ class Broker:
             return Unavailable(f"the name of {self} cannot be looked up: {error.strerror}")
         return Unavailable(f"{self} cannot be reached: {error}")
 
+    def silence(self, context: ssl.SSLContext) -> TruckError:
+        """The sentence for a connection that ended before the broker answered.
+
+        With TLS 1.3 a broker judges our certificate after our side is done, and its alert is lost
+        when we have written meanwhile. So it is asked once more, by a connection that only reads.
+        """
+        try:
+            with (
+                socket.create_connection((self.host, self.port), _ASK_S) as plain,
+                context.wrap_socket(plain, server_hostname=self.host) as wire,
+            ):
+                wire.recv(1)
+        except OSError as error:
+            if "ALERT" in str(error).upper():
+                return self.rejects(str(error))
+        return Unavailable(f"{self} closed the connection before it answered")
+
     def rejects(self, said: str) -> Misconfigured:
-        """The sentence for a TLS alert."""
+        """The sentence for a TLS alert, which the TLS library's words `said` hold."""
+        alert = re.search(r"ALERT_(\w+)", said)
+        why = alert[1].lower().replace("_", " ") if alert else said
         return Misconfigured(
-            f"{self} rejects our certificate ({said})",
+            f"{self} rejects our certificate ({why})",
             "Use the credentials that this event's authority made for this relay.",
         )
 

@@ -137,6 +137,7 @@ class _Session:
         self._name = name
         self._broker = broker
         self._tell = tell
+        self._context: ssl.SSLContext | None = None
         self._sent: dict[int, Key] = {}
         self._said: list[str] = []
         self._opened_s = monotonic_s()
@@ -155,7 +156,8 @@ class _Session:
     def open(self, credentials: Credentials) -> None:
         try:
             if self._broker.tls:
-                self._client.tls_set_context(tls_context(credentials))
+                self._context = tls_context(credentials)
+                self._client.tls_set_context(self._context)
             self._client.connect(
                 self._broker.host, self._broker.port, _KEEPALIVE_S, clean_start=True
             )
@@ -210,10 +212,9 @@ class _Session:
             return self._broker.rejects(said)
         if self.welcome:
             return Unavailable(f"the link to {self._broker} broke{': ' if said else ''}{said}")
-        return Unavailable(
-            f"{self._broker} closed the connection before it answered; if that lasts, see in its "
-            "log whether it accepts our certificate"
-        )
+        if self._context is None:
+            return Unavailable(f"{self._broker} closed the connection before it answered")
+        return self._broker.silence(self._context)
 
     def _on_log(self, client: Any, userdata: Any, level: int, text: str) -> None:
         if level == LogLevel.MQTT_LOG_ERR:

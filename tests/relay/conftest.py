@@ -1,7 +1,6 @@
 """Real parts around a relay: an event, bikes, mosquitto, a small truck, `relay run` processes."""
 
 import collections
-import contextlib
 import json
 import os
 import shutil
@@ -26,21 +25,11 @@ from hardware.packet import SUITE_CLEAR, Fix, Header, encode_body, kid_of
 from hardware.roster import Roster
 from hardware.sealing import build_packet
 from hardware.signing import SigningKey
+from relay.config import save_config
+from relay.home import Home
+from tests.relay.network import Broker, Link, free_port, wait_until
 
 NAME = "r1"
-
-
-def wait_until(holds: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, f"waited {seconds} s in vain: {what}"
-        time.sleep(0.02)
-
-
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Event:
@@ -68,54 +57,6 @@ class Event:
         body, n = encode_body([Fix(t0, latitude_deg=43.0, longitude_deg=0.5, speed_mps=11.0)])
         header = Header(SUITE_CLEAR, n, boot, kid_of(device, 1), seq, t0)
         return build_packet(header, body, self.keys[device], self.roster.event_id, None)
-
-
-class Broker:
-    """A real mosquitto as the truck runs it; `crash` and `start` again at will."""
-
-    def __init__(self, program: Path, event: Event, folder: Path) -> None:
-        self.port = free_port()
-        self._command = [str(program), "-c", str(folder / "mosquitto.conf")]
-        self._log = (folder / "mosquitto.log").open("ab")
-        truck = event.folder / "truck"
-        (folder / "acl").write_text(
-            "user truck\ntopic read up/#\ntopic write ack/#\n"
-            "pattern write up/+/%u\npattern read ack/%u\n"
-        )
-        (folder / "acl").chmod(0o700)
-        lines = [
-            f"listener {self.port} 127.0.0.1",
-            f"cafile {truck / 'ca.crt'}",
-            f"certfile {truck / 'tls.crt'}",
-            f"keyfile {truck / 'tls.key'}",
-            "tls_version tlsv1.3",
-            "require_certificate true",
-            "use_identity_as_username true",
-            "allow_anonymous false",
-            f"acl_file {folder / 'acl'}",
-            "persistence false",
-            "max_queued_messages 0",
-        ]
-        if os.geteuid() == 0:
-            lines.append("user root")
-        (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=self._log, stderr=self._log)
-        wait_until(self._listens, "mosquitto listens")
-
-    def _listens(self) -> bool:
-        assert self._process.poll() is None, "mosquitto ended"
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def crash(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def close(self) -> None:
-        self.crash()
-        self._log.close()
 
 
 class Truck:
@@ -167,53 +108,6 @@ class Truck:
         self.client.loop_stop()
 
 
-class Link:
-    """The radio link between a relay and the broker: a TCP proxy that can be cut and mended."""
-
-    def __init__(self, broker_port: int, host: str = "127.0.0.1") -> None:
-        self._broker_port = broker_port
-        self._mended = threading.Event()
-        self._open: list[socket.socket] = []
-        self._listener = socket.create_server((host, 0))
-        self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def mend(self) -> None:
-        self._mended.set()
-
-    def cut(self) -> None:
-        self._mended.clear()
-        for end in self._open:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                if not self._mended.is_set():
-                    near.close()
-                    continue
-                far = socket.create_connection(("127.0.0.1", self._broker_port))
-                self._open += [near, far]
-                for pair in ((near, far), (far, near)):
-                    threading.Thread(target=_pump, args=pair, daemon=True).start()
-
-    def close(self) -> None:
-        self.cut()
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        for end in (self._listener, *self._open):
-            end.close()
-
-
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-        sink.shutdown(socket.SHUT_RDWR)
-
-
 class Relay:
     """A real `relay run` in a home of its own."""
 
@@ -223,10 +117,14 @@ class Relay:
         self.settings: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._radio = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.command(
-            "init", home, "--credentials", event.credentials, "--broker",
-            f"localhost:{broker_port}", "--radio", f"127.0.0.1:{self.port}",
-        ).check_returncode()  # fmt: skip
+        fields = {
+            "name": NAME,
+            "credentials": event.credentials,
+            "broker_host": "localhost",
+            "broker_port": broker_port,
+            "radio_port": self.port,
+        }
+        save_config(Home(home), fields)
 
     def command(self, *words: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -336,7 +234,7 @@ def make_port() -> Callable[[], int]:
 
 @pytest.fixture
 def broker(mosquitto: Path, event: Event, tmp_path: Path) -> Iterator[Broker]:
-    made = Broker(mosquitto, event, tmp_path)
+    made = Broker(mosquitto, event.folder / "truck", tmp_path)
     made.start()
     yield made
     made.close()

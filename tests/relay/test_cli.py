@@ -11,7 +11,7 @@ import pytest
 
 from hardware.authority import publish_roster
 from hardware.errors import Exit, Misconfigured, TruckError
-from relay.config import load_config
+from relay.config import load_config, save_config
 from relay.home import Home
 from relay.service import Service
 
@@ -63,6 +63,20 @@ def test_status_and_heard_speak_json_with_a_schema(event, truck, relay):
     assert relay.command("status", relay.home).returncode == 1
 
 
+def test_init_makes_a_home_and_says_what_comes_next(event, relay, tmp_path):
+    home = tmp_path / "new"
+    words = ("--credentials", event.credentials, "--broker", "truck.local:8883")
+    done = relay.command("init", home, *words, "--radio", "[::1]:9100")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == f"relay 'r1' is ready: relay run {home}\n"
+    config = load_config(Home(home), {})
+    assert (config.name, config.credentials) == ("r1", event.credentials)
+    assert (config.broker_host, config.broker_port) == ("truck.local", 8883)
+    assert (config.radio_host, config.radio_port) == ("::1", 9100)
+    assert config.broker_tls
+    refused(relay.command("init", home, *words, "--name", "R 1"), 78, "name", "a-z")
+
+
 def test_two_relays_cannot_share_a_home(relay):
     relay.start()
     refused(relay.command("run", relay.home), 11, "another relay runs")
@@ -75,8 +89,7 @@ def test_a_radio_port_in_use_is_named(relay):
 
 
 def test_a_home_that_was_never_made_is_named(relay, tmp_path):
-    for verb in ("run", "status", "heard"):
-        refused(relay.command(verb, tmp_path / "none"), 10, "relay init")
+    refused(relay.command("run", tmp_path / "none"), 10, "relay init")
     refused(relay.command("status", relay.home), 10, "relay run")
     refused(relay.command("heard", relay.home), 10, "relay run")
 
@@ -115,11 +128,20 @@ def test_credentials_that_are_missing_or_wrong_are_named(
         ("broker_port = ", "relay.toml is no TOML: .*line"),
     ],
 )
-def test_a_wrong_configuration_names_its_field_and_how_to_mend_it(relay, line, words):
-    home = Home(relay.home)
+def test_a_wrong_configuration_names_its_field_and_how_to_mend_it(tmp_path, line, words):
+    home = Home(tmp_path)
+    good = {
+        "name": "r1",
+        "credentials": tmp_path,
+        "broker_host": "localhost",
+        "broker_port": 8883,
+        "radio_port": 9100,
+    }
+    save_config(home, good)
     fields = {part.split(" = ")[0] for part in line.split("\n")}
-    good = home.config.read_text().splitlines()
-    kept = [old for old in good if old.split(" = ")[0] not in fields]
+    kept = [
+        old for old in home.config.read_text().splitlines() if old.split(" = ")[0] not in fields
+    ]
     home.config.write_text("\n".join([*kept, line]) + "\n")
     with pytest.raises(Misconfigured, match=words) as refused:
         load_config(home, {})
@@ -133,7 +155,7 @@ def test_flags_go_over_the_environment_and_that_over_the_file(relay, monkeypatch
     assert load_config(home, {}).radio_port == 7001
     assert load_config(home, {"radio_port": 7002}).radio_port == 7002
     monkeypatch.setenv("RELAY_RADIO_PORT", "ninety")
-    with pytest.raises(Misconfigured, match="radio_port: .* RELAY_RADIO_PORT"):
+    with pytest.raises(Misconfigured, match=r"radio_port: .* RELAY_RADIO_PORT"):
         load_config(home, {})
     refused(relay.command("run", relay.home, "--broker", "nowhere"), 78, "HOST:PORT")
 
