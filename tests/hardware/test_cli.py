@@ -1,25 +1,46 @@
 """The `hardware` command as its users meet it."""
 
+import contextlib
+import io
 import json
 import os
-import subprocess
+import signal
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from hardware import clock, keys
+from hardware import cli, clock, keys
 from hardware.errors import Misconfigured
 
-HARDWARE = Path(sys.executable).with_name("hardware")
 VECTORS = Path(__file__).parent.parent / "vectors" / "packet"
 
 
-def hardware(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [HARDWARE, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False,
-        env=os.environ | {"NO_COLOR": "1", "COLUMNS": "200"},
-    )  # fmt: skip
+class Done(NamedTuple):
+    """What a user sees of one run."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def hardware(*arguments: object) -> Done:
+    """Run the command's own entry point."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["hardware", *map(str, arguments)])
+        patch.setenv("NO_COLOR", "1")
+        patch.setenv("COLUMNS", "200")
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                cli.main()
+            except SystemExit as end:
+                code = end.code if isinstance(end.code, int) else 0
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    return Done(code, out.getvalue(), err.getvalue())
 
 
 def refused(code: int, *arguments: object) -> str:
@@ -150,6 +171,20 @@ def test_a_stage_is_written_for_rides_and_for_a_seed(tmp_path, shared):
     broken = shared / "broken_fit" / "nick.fit"
     assert "not whole at byte" in refused(65, "stage", tmp_path / "b", "--ride", broken)
     assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--riders=3"], "the event has 2 riders"),
+        (["--ride=nothing.fit"], "cannot read nothing.fit"),
+        (["--dark=1:5"], "--dark 1:5 is no window"),
+        (["--relay=nowhere"], "--relay nowhere is no address"),
+        (["--stage=nowhere"], "cannot read nowhere/route.gpx"),
+    ],
+)
+def test_bikes_that_cannot_start_say_why(event, options, said):
+    assert said in refused(78, "bikes", event, "--relay=127.0.0.1:9", *options)
 
 
 @pytest.mark.parametrize("text", ["fast", "0@0", "-1@0", "nan@0", "inf@0", "2@", "2@inf"])
