@@ -21,7 +21,7 @@ from cloud_sync.envelope import unwrap_data_key, wrong_key
 from cloud_sync.keyring import RecipientKey
 from cloud_sync.manifest import ENVELOPE_BYTES_MAX, Manifest, check_chain
 from cloud_sync.remote import NotThere, Remote
-from cloud_sync.sealed_parquet import read_sealed
+from cloud_sync.sealed_parquet import holds_rows, read_sealed
 from hardware.errors import Damaged, Misconfigured
 
 SUMMARY = "pull.json"
@@ -131,8 +131,7 @@ def open_object(data: bytes, manifest: Manifest, key: RecipientKey) -> pa.Table:
             f"the object of batch {batch} holds {table.num_rows} rows, its manifest names"
             f" {manifest.hi - manifest.lo}"
         )
-    rows = pa.chunked_array([range(manifest.lo, manifest.hi)], pa.int64())
-    if table.schema.names[0] != "row_id" or not table.column(0).equals(rows):
+    if not holds_rows(table, manifest.lo, manifest.hi):
         raise Damaged(
             f"the object of batch {batch} holds other rows than {manifest.lo} to {manifest.hi}"
         )

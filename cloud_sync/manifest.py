@@ -5,6 +5,7 @@ holds, and its `prev` is the hash of the payload before it, so that the head spe
 Nothing about riders, times or places stands in it.
 """
 
+import base64
 import datetime as dt
 import hashlib
 import json
@@ -53,8 +54,8 @@ def sign_manifest(
     recipients: Sequence[str],
     now_s: float,
     key: SigningKey,
-) -> bytes:
-    """The signed manifest of a batch; `prev` is the digest before it, or NO_PREVIOUS."""
+) -> tuple[bytes, str]:
+    """The signed manifest of a batch and its digest; `prev` is the one before, or NO_PREVIOUS."""
     payload = {
         "version": _VERSION,
         "stream": batch.stream,
@@ -65,7 +66,9 @@ def sign_manifest(
         "recipients": list(recipients),
         "sealed_at": dt.datetime.fromtimestamp(now_s, dt.UTC).isoformat(),
     }
-    return sign_document(payload, PAYLOAD_TYPE, key)
+    envelope = sign_document(payload, PAYLOAD_TYPE, key)
+    signed = base64.b64decode(json.loads(envelope)["payload"])
+    return envelope, hashlib.sha256(signed).hexdigest()
 
 
 def open_manifest(envelope: bytes, truck: bytes) -> Manifest:

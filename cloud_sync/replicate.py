@@ -18,14 +18,15 @@ import pyarrow as pa
 from cloud_sync.batch import BatchName, BatchSource, check_stream, data_prefix
 from cloud_sync.keyring import Recipient
 from cloud_sync.lock import hold_lock
-from cloud_sync.manifest import NO_PREVIOUS, open_manifest, sign_manifest
+from cloud_sync.manifest import NO_PREVIOUS, sign_manifest
 from cloud_sync.outbox import Entry, Outbox
-from cloud_sync.sealed_parquet import is_same, read_sealed, write_sealed
+from cloud_sync.sealed_parquet import holds_rows, is_same, read_sealed, write_sealed
 from hardware.errors import Damaged, Misconfigured, Unavailable
 from hardware.signing import SigningKey
 
-ROWS_MAX = 20_000
 BYTES_MAX = 1 << 20
+ROWS_MAX = 50_000
+_FIRST_BYTES_PER_ROW = 40.0
 AGE_MAX_S = 5.0
 _TEMPORARY = ".sealing.tmp"
 
@@ -61,14 +62,14 @@ class Sealer:
             self._sweep()
             self._head = self._outbox.head(stream)
             self._held = self._held.pop_all()
-        self._bytes_per_row = BYTES_MAX / ROWS_MAX
+        self._bytes_per_row = _FIRST_BYTES_PER_ROW
         self._due_from_s: float | None = None
         self._status: dict[str, Any] = {"error": ""}
 
     def seal_due(self, source: BatchSource, now_s: float, *, flush: bool = False) -> int:
         """Seal as many batches as are due, and return how many.
 
-        Due is a batch of about 1 MiB or ROWS_MAX rows; with `flush`, or AGE_MAX_S after the last
+        Due is a batch of about 1 MiB, as the rows before compressed; with `flush`, or AGE_MAX_S after the last
         sealing, whatever is pending.
 
         Raises:
@@ -124,9 +125,10 @@ class Sealer:
 
     def _seal(self, table: pa.Table, lo: int, hi: int, now_s: float) -> None:
         batch = BatchName(self._stream, self._head.batch.seq + 1 if self._head else 0)
-        _check_rows(table, lo, hi, batch)
+        if not holds_rows(table, lo, hi):
+            raise Damaged(f"the store did not hand over rows {lo} to {hi} for batch {batch}")
         data, sha256 = self._write(table, batch)
-        manifest = sign_manifest(
+        manifest, digest = sign_manifest(
             batch,
             prev=self._head.digest if self._head else NO_PREVIOUS,
             rows=(lo, hi),
@@ -136,7 +138,6 @@ class Sealer:
             now_s=now_s,
             key=self._key,
         )
-        digest = open_manifest(manifest, self._key.public).digest
         entry = Entry(batch, lo, hi, sha256, len(data), manifest, digest, now_s)
         self._outbox.append(entry)
         self._head = entry
@@ -175,13 +176,6 @@ class Sealer:
                 f"cannot write {self._data}: {error.strerror}",
                 "Choose a spool folder this user may write.",
             ) from error
-
-
-def _check_rows(table: pa.Table, lo: int, hi: int, batch: BatchName) -> None:
-    """Raise Damaged unless the source handed over exactly the rows asked for, in order."""
-    named = table.num_columns > 0 and table.schema.names[0] == "row_id"
-    if not named or not table.column(0).equals(pa.chunked_array([range(lo, hi)], pa.int64())):
-        raise Damaged(f"the store did not hand over rows {lo} to {hi} for batch {batch}")
 
 
 def _sync(path: Path) -> None:

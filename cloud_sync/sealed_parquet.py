@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
@@ -24,6 +25,8 @@ _FORMAT_FIELD = b"truck.format"
 _BATCH_FIELD = b"truck.batch"
 _SCHEMA_FIELD = b"truck.schema"
 _SCHEMA = b"truck.readings/1"
+# On recorded rides 9 % fewer bytes than level 1 for a third more work; 6 doubles it for 2 % more
+_ZSTD_LEVEL = 4
 
 
 class _Wrapper(pe.KmsClient):  # type: ignore[misc]  # pyarrow has no types
@@ -107,26 +110,37 @@ def write_plain(table: pa.Table, path: Path, **options: Any) -> None:
         elif pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
             text.append(field.name)
     pq.write_table(
-        table, path, compression="zstd", use_dictionary=text, column_encoding=deltas, **options
+        table,
+        path,
+        compression="zstd",
+        compression_level=_ZSTD_LEVEL,
+        use_dictionary=text,
+        column_encoding=deltas,
+        **options,
     )
+
+
+def holds_rows(table: pa.Table, lo: int, hi: int) -> bool:
+    """Whether `table` is rows [lo, hi) in order, by its first column, `row_id`."""
+    if not table.num_columns or table.schema.names[0] != "row_id":
+        return False
+    return bool(table.column(0).equals(pa.chunked_array([np.arange(lo, hi, dtype=np.int64)])))
 
 
 def is_same(left: pa.Table, right: pa.Table) -> bool:
     """Whether two tables hold the same columns and rows, floats compared bit by bit."""
-    return bool(
-        left.schema.equals(right.schema, check_metadata=False) and _bits(left).equals(_bits(right))
+    return bool(left.schema.equals(right.schema, check_metadata=False)) and all(
+        _bits(one).equals(_bits(other))
+        for one, other in zip(left.columns, right.columns, strict=True)
     )
 
 
-def _bits(table: pa.Table) -> pa.Table:
+def _bits(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Floats as integers, because NaN equals nothing, and 0.0 equals -0.0."""
-    for place, field in enumerate(table.schema):
-        if pa.types.is_floating(field.type):
-            integer = {16: pa.int16(), 32: pa.int32(), 64: pa.int64()}[field.type.bit_width]
-            column = table.column(place)
-            bits = pa.chunked_array([chunk.view(integer) for chunk in column.chunks], integer)
-            table = table.set_column(place, field.name, bits)
-    return table
+    if not pa.types.is_floating(column.type):
+        return column
+    integer = {16: pa.int16(), 32: pa.int32(), 64: pa.int64()}[column.type.bit_width]
+    return pa.chunked_array([chunk.view(integer) for chunk in column.chunks], integer)
 
 
 def _first_line(error: BaseException) -> str:

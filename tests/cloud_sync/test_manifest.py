@@ -22,7 +22,7 @@ def make(seq: int, prev: str, rows: tuple[int, int], stream: str = "s", **more) 
         recipients=["a", "b"],
         now_s=1_800_000_000.25,
         key=more.get("key", TRUCK),
-    )
+    )[0]
 
 
 def digest(envelope: bytes) -> str:

@@ -142,9 +142,10 @@ def sign_other(crew, remote: Path, seq: int, key: SigningKey | None = None, **ch
     batch = fields.pop("batch")
     if data is not None:
         (remote / batch.object_key(fields["sha256"])).write_bytes(data)
-    place(remote, "manifest", seq).write_bytes(
-        sign_manifest(batch, **fields, recipients=old.recipients, now_s=5.0, key=key or crew.truck)
+    manifest, _ = sign_manifest(
+        batch, **fields, recipients=old.recipients, now_s=5.0, key=key or crew.truck
     )
+    place(remote, "manifest", seq).write_bytes(manifest)
 
 
 def flip(path: Path, at: int) -> None:
