@@ -4,25 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from hardware.rides import read_rides
-from hardware.virtual.stage import write_stage_from_rides
 from truck.race.race import Race
 from truck.race.readings import Readings
 from truck.race.stage import load_stage
-from truck.readings import read_readings
 
 RIDES = Path("roubaix2020") / "five_riders.csv.gz"
 START_US = 1_595_688_383_000_000  # 14:46:23 UTC, all five are on the road
 END_US = 1_595_694_600_000_000  # 16:30:00, before the first of them stops at the line
-
-
-def write_roubaix_stage(shared: Path, folder: Path) -> Path:
-    write_stage_from_rides(folder, read_rides(shared / RIDES))
-    return folder
-
-
-def roubaix_readings(shared: Path) -> Readings:
-    return read_readings([shared / RIDES])
 
 
 def between(readings: Readings, from_us: int, to_us: int) -> Readings:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rides_race import joined, race_of, straight_readings, write_roubaix_stage
+from rides_race import joined, race_of, straight_readings
 
 from truck.race.frame import NOT_SEEN, RACING, SIGNAL_LOST
 from truck.race.race import Race
@@ -14,8 +14,8 @@ SECONDS = np.arange(1500)
 
 
 @pytest.fixture
-def race(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Race:
-    return race_of(write_roubaix_stage(shared, tmp_path_factory.mktemp("stage")))
+def race(stage: Path) -> Race:
+    return race_of(stage)
 
 
 def begun_us(race: Race) -> int:

@@ -12,9 +12,7 @@ from rides_race import (
     chunks,
     joined,
     race_of,
-    roubaix_readings,
     straight_readings,
-    write_roubaix_stage,
 )
 
 from hardware.errors import Damaged
@@ -24,16 +22,6 @@ from truck.race.readings import Readings
 from truck.serve.feed import encode_frame
 
 QUARTER_US = 15 * 60 * 1_000_000
-
-
-@pytest.fixture(scope="module")
-def stage(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_roubaix_stage(shared, tmp_path_factory.mktemp("stage"))
-
-
-@pytest.fixture(scope="module")
-def readings(shared: Path) -> Readings:
-    return roubaix_readings(shared)
 
 
 def odometer_m(rides: Readings) -> np.ndarray:
