@@ -47,7 +47,7 @@ format: setup  ## rewrite the code in the house style
 	$(BIN)/ruff format .
 
 bench: setup  ## measured ratios, printed and written to build/bench.json
-	$(BIN)/python -m tests.bench
+	$(BIN)/python tests/bench/run.py
 
 lock:  ## renew the lock files (needs uv)
 	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet --python-version 3.11 --output-file requirements.lock
