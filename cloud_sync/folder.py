@@ -31,6 +31,7 @@ class Folder:
         temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
         try:
             if path.exists():
+                _sweep(path)
                 raise AlreadyThere(f"{path} exists")
             self._make_folder(path.parent)
             try:
@@ -39,8 +40,7 @@ class Folder:
             finally:
                 temporary.unlink(missing_ok=True)
             _sync_folder(path.parent)
-            for stale in path.parent.glob(f".{path.name}.*.tmp"):  # left by a kill
-                stale.unlink(missing_ok=True)
+            _sweep(path)
         except OSError as error:
             raise self._named(error) from error
 
@@ -111,6 +111,12 @@ def _link_new(temporary: Path, path: Path) -> None:
         if path.exists():  # another writer won and swept ours away
             raise AlreadyThere(f"{path} exists") from error
         raise
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a kill left beside a key; once that is taken, nobody needs it."""
+    for stale in path.parent.glob(f".{path.name}.*.tmp"):
+        stale.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

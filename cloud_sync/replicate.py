@@ -69,8 +69,8 @@ class Sealer:
     def seal_due(self, source: BatchSource, now_s: float, *, flush: bool = False) -> int:
         """Seal as many batches as are due, and return how many.
 
-        Due is a batch of about 1 MiB, as the rows before compressed; with `flush`, or AGE_MAX_S after the last
-        sealing, whatever is pending.
+        Due is a batch of about 1 MiB, as the rows before compressed; with `flush`, or AGE_MAX_S
+        after the last sealing, whatever is pending.
 
         Raises:
             Damaged: when the source lost rows, or a file does not hold what was sealed into it.

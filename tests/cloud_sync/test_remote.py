@@ -97,6 +97,10 @@ def test_a_folder_leaves_nothing_but_the_object(tmp_path: Path) -> None:
     assert folder.keys("t/data/") == []
     folder.put_new("t/data/1.parquet", b"whole")
     assert [path.name for path in stale.parent.iterdir()] == ["1.parquet"]
+    stale.write_bytes(b"half")
+    with pytest.raises(AlreadyThere):
+        folder.put_new("t/data/1.parquet", b"whole")
+    assert [path.name for path in stale.parent.iterdir()] == ["1.parquet"]
 
 
 def test_a_folder_is_named_three_ways(tmp_path: Path) -> None:
