@@ -81,7 +81,7 @@ def push(
         signal.signal(number, lambda *_: stop.set())
     pushed = {"batches": 0, "rows": 0, "bytes": 0}
     with (
-        Outbox(spool) as outbox,
+        Outbox(spool, create=watch) as outbox,  # the truck may start after us
         hold_lock(spool / PUSH_LOCK, f"pushing {spool}"),
         _progress() as bar,
     ):

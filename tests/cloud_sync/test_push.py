@@ -90,6 +90,18 @@ def test_a_spool_without_an_outbox_is_not_initialised(cli, tmp_path: Path) -> No
         assert "holds no outbox" in done.err
 
 
+def test_a_watching_pusher_may_start_before_the_truck(crew, tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    pusher = watch(spool, tmp_path / "r")
+    try:
+        await_true(lambda: (spool / "push.lock").exists(), "the pusher's start")
+        crew.seal(spool, ENDS)
+        await_true(lambda: count(tmp_path / "r", "manifest") == 3, "the push")
+    finally:
+        pusher.kill()
+        pusher.communicate()
+
+
 def test_only_one_pusher_runs(cli, spool: Path, tmp_path: Path) -> None:
     with hold_lock(spool / "push.lock", "testing"):
         assert cli("push", spool, "--to", tmp_path / "r").code == 11
