@@ -3,6 +3,7 @@
 An event folder has one credentials folder a machine, and what only the authority keeps:
 
     authority.key, ca.key        never leave this machine
+    truck.pub                    for the cloud team, who prove the truck's manifests with it
     truck/                       truck.key event.key journal.key store.key + TLS + roster
     relays/<name>/               relay.key + TLS + roster
     bikes/devices.json           private keys of virtual transponders (real ones make their own)
@@ -76,6 +77,7 @@ def create_event(
         keys.write_key(home / "authority.pub", authority.public)
         keys.write_file(home / "roster.json", signed, 0o644)
     keys.write_key(folder / "truck" / "truck.key", truck.seed)
+    keys.write_key(folder / "truck.pub", truck.public)  # whoever pulls proves the chain with it
     keys.write_key(folder / "truck" / "event.key", event_box)
     for name in ("journal", "store"):
         keys.write_key(folder / "truck" / f"{name}.key", keys.new_secret())

@@ -8,8 +8,8 @@ from hardware import home as homes
 from hardware.virtual.course import loop_course
 from hardware.virtual.stage import virtual_starters, write_stage
 from truck.config import TruckConfig, TruckHome
-from truck.journal import Kind
 from truck.opening import Opened, TruckKeys, begin, open_truck, remember
+from truck.segment import Kind
 from truck.store.rebuild import catch_up
 
 

@@ -10,8 +10,9 @@ from hardware.roster import check_newer, open_roster
 from truck.alarms import Alarms
 from truck.handover import Handed, Handover
 from truck.intake import Arrival, Intake
-from truck.journal import Journal, Kind, Record
+from truck.journal import Journal, Record
 from truck.pipeline import Pipeline
+from truck.segment import Kind
 
 _ROSTER_LOOK_TICKS = 10
 _RETRY_S = 1.0

@@ -2,57 +2,43 @@
 
 It is the truth and the custody record; DuckDB is a view of it. A folder of segments, each begun
 at a start or when the last one is full, never written again once another follows:
+`segment` has the bytes.
 
-    segment header, 128 bytes: magic 8 · segment u32 · first record u64 · stream 32 · salt 32 ·
-                               chain so far 32 · SHA-256 of these 116 bytes, first 12
-    record: sync u32 · kind u8 · zeros 3 · length u32 · record u64, then `length` bytes AES-256-GCM
-            (payload and tag; nonce = record, AAD = these 20 bytes), then the chain, 32 bytes:
-            SHA-256(chain before · header · ciphertext)
-
-A segment's key is HKDF(journal key, its own salt), so no nonce meets the same key twice even when
-a torn record's number is used again. Recovery tells two things apart. A bad last record with
-nothing whole behind it is a torn write: it was never acknowledged, so it is set aside and cut
-off. Anything else (a bad record before whole ones, a bad older segment, an end before what the
-view already holds) is `Damaged` and is never repaired in silence.
+Recovery tells two things apart. A bad last record with nothing whole behind it is a torn write: it
+was never acknowledged, so it is set aside and cut off. Anything else (a bad record before whole
+ones, a bad older segment, an end before what the view already holds) is `Damaged` and is never
+repaired in silence.
 """
 
 import contextlib
-import hashlib
 import os
 import secrets
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from hardware.errors import Damaged, Misconfigured
+from truck.segment import (
+    GENESIS,
+    RECORD_HEADER_BYTES,
+    SEGMENT_BYTES,
+    Kind,
+    Place,
+    Segment,
+    chain_after,
+    decode_segment,
+    encode_record,
+    encode_segment,
+    has_whole_record,
+    open_record,
+    parse_record,
+    segment_cipher,
+)
 
 SEGMENT_BYTES_MAX = 16 * 1024 * 1024
-RECORD_BYTES_MAX = 64 * 1024 * 1024
-_MAGIC = b"TRUCKJ\x00\x01"
-_SEGMENT = struct.Struct("<8sIQ32s32s32s")
-_SEGMENT_BYTES = _SEGMENT.size + 12
-_RECORD = struct.Struct("<IB3xIQ")
-_SYNC = 0x4B435254  # "TRCK"
-_SYNC_BYTES = struct.pack("<I", _SYNC)
-_CHAIN_BYTES = 32
-_GENESIS = bytes(_CHAIN_BYTES)
-
-
-class Kind(IntEnum):
-    """What a record holds."""
-
-    TICK = 1
-    ROSTER = 2
-    STAGE = 3
-    SEAL = 4
 
 
 class Record(NamedTuple):
@@ -63,16 +49,6 @@ class Record(NamedTuple):
     payload: bytes
 
 
-class Place(NamedTuple):
-    """Where a record lies, proven by its chain but not opened."""
-
-    number: int
-    kind: int
-    segment: int
-    offset: int
-    length: int
-
-
 @dataclass(frozen=True)
 class Torn:
     """A torn tail that recovery cut off and kept beside the segment."""
@@ -80,14 +56,6 @@ class Torn:
     segment: int
     offset: int
     kept_in: Path
-
-
-class _Segment(NamedTuple):
-    number: int
-    first_record: int
-    stream: bytes
-    salt: bytes
-    chain: bytes
 
 
 class Journal:
@@ -127,11 +95,11 @@ class Journal:
         self._key, self._sign, self._segment_bytes_max = key, sign, segment_bytes_max
         self.places: list[Place] = []
         self.torn: Torn | None = None
-        self._segments: dict[int, _Segment] = {}
+        self._segments: dict[int, Segment] = {}
         self._ciphers: dict[int, AESGCM] = {}
         self._file: int | None = None
         self._size = 0
-        self._chain = _GENESIS
+        self._chain = GENESIS
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._recover()
@@ -171,14 +139,11 @@ class Journal:
         if self._file is None:
             self._file = self._begin_segment()
         number, segment = self.next_record, max(self._segments)
-        length = len(payload) + 16
-        header = _RECORD.pack(_SYNC, kind, length, number)
-        body = self._cipher(segment).encrypt(_nonce(number), payload, header)
-        chain = hashlib.sha256(self._chain + header + body).digest()
-        _write_whole(self._file, header + body + chain)
-        offset = self._size + _RECORD.size
-        self.places.append(Place(number, kind, segment, offset, length))
-        self._size += _RECORD.size + length + _CHAIN_BYTES
+        data, chain = encode_record(kind, number, payload, self._chain, self._cipher(segment))
+        _write_whole(self._file, data)
+        offset = self._size + RECORD_HEADER_BYTES
+        self.places.append(Place(number, kind, segment, offset, len(payload) + 16))
+        self._size += len(data)
         self._chain = chain
         return number
 
@@ -217,7 +182,7 @@ class Journal:
             place = self.places[known_records]
             for later in range(place.segment + 1, max(self._segments) + 2):
                 self._path(later).unlink(missing_ok=True)
-            os.truncate(self._path(place.segment), place.offset - _RECORD.size)
+            os.truncate(self._path(place.segment), place.begins)
         fresh = Journal(
             self.folder,
             self._key,
@@ -255,15 +220,7 @@ class Journal:
             self._file = None
 
     def _open(self, place: Place, data: bytes) -> Record:
-        header = data[place.offset - _RECORD.size : place.offset]
-        body = data[place.offset : place.offset + place.length]
-        try:
-            payload = self._cipher(place.segment).decrypt(_nonce(place.number), body, header)
-        except InvalidTag as error:
-            raise Damaged(
-                f"journal record {place.number} in {self._path(place.segment)} does not open with "
-                "this journal key; check that the key stick belongs to this truck."
-            ) from error
+        payload = open_record(place, data, self._cipher(place.segment))
         return Record(place.number, place.kind, payload)
 
     def _path(self, segment: int) -> Path:
@@ -271,27 +228,21 @@ class Journal:
 
     def _cipher(self, segment: int) -> AESGCM:
         if segment not in self._ciphers:
-            derived = HKDF(
-                hashes.SHA256(), 32, salt=self._segments[segment].salt, info=b"journal segment 1"
-            ).derive(self._key)
-            self._ciphers[segment] = AESGCM(derived)
+            self._ciphers[segment] = segment_cipher(self._key, self._segments[segment])
         return self._ciphers[segment]
 
     def _begin_segment(self) -> int:
         number = max(self._segments, default=0) + 1
-        segment = _Segment(
-            number, self.next_record, self.stream.encode().ljust(32, b"\0"),
-            secrets.token_bytes(32), self._chain,
-        )  # fmt: skip
+        salt = secrets.token_bytes(32)
+        segment = Segment(number, self.next_record, self.stream, salt, self._chain)
         # a crash between here and the fsync leaves a short header: recovery removes it
         descriptor = os.open(
             self._path(number), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600
         )
-        header = _SEGMENT.pack(_MAGIC, *segment)
-        _write_whole(descriptor, header + hashlib.sha256(header).digest()[:12])
+        _write_whole(descriptor, encode_segment(segment))
         _sync_folder(self.folder)
         self._segments[number] = segment
-        self._size = _SEGMENT_BYTES
+        self._size = SEGMENT_BYTES
         return descriptor
 
     def _recover(self) -> None:
@@ -301,31 +252,28 @@ class Journal:
 
     def _recover_segment(self, path: Path, expected: int, *, is_last: bool) -> None:
         data = path.read_bytes()
-        if is_last and len(data) < _SEGMENT_BYTES:
+        if is_last and len(data) < SEGMENT_BYTES:
             path.unlink()  # the crash came before its first record: nothing was ever in it
             return
         segment = self._read_segment_header(path, data, expected)
         self._segments[segment.number] = segment
-        offset, chain = _SEGMENT_BYTES, segment.chain
+        offset, chain = SEGMENT_BYTES, segment.chain
         while offset < len(data):
-            place, end = _parse_record(data, offset, chain, segment.number)
+            place = parse_record(data, offset, chain, segment.number)
             if place is None or place.number != self.next_record:
                 self._judge_bad_tail(path, data, offset, segment.number, is_last=is_last)
                 return
             self.places.append(place)
-            chain, offset = data[end - _CHAIN_BYTES : end], end
+            chain, offset = chain_after(place, data), place.ends
             self._chain = chain
 
-    def _read_segment_header(self, path: Path, data: bytes, expected: int) -> _Segment:
-        header = data[: _SEGMENT.size]
-        proof = hashlib.sha256(header).digest()[:12]
-        if data[:8] != _MAGIC or data[_SEGMENT.size : _SEGMENT_BYTES] != proof:
+    def _read_segment_header(self, path: Path, data: bytes, expected: int) -> Segment:
+        segment = decode_segment(data)
+        if segment is None:
             raise Damaged(f"journal segment {path} has no valid header. {_CURE}")
-        segment = _Segment._make(_SEGMENT.unpack(header)[1:])
-        stream = segment.stream.rstrip(b"\0").decode(errors="replace")
-        if stream != self.stream:
+        if segment.stream != self.stream:
             raise Misconfigured(
-                f"journal {path} belongs to {stream!r}, not to {self.stream!r}",
+                f"journal {path} belongs to {segment.stream!r}, not to {self.stream!r}",
                 "Give each truck and epoch a folder of its own.",
             )
         follows = segment.first_record == self.next_record and segment.chain == self._chain
@@ -337,7 +285,7 @@ class Journal:
         self, path: Path, data: bytes, offset: int, segment: int, *, is_last: bool
     ) -> None:
         """Cut off a torn tail, or name the damage."""
-        if not is_last or _has_whole_record(data, offset + 1, segment):
+        if not is_last or has_whole_record(data, offset + 1, segment):
             raise Damaged(
                 f"journal segment {path} is damaged at byte {offset}, record {self.next_record}; "
                 f"whole records follow it, so this is no torn write. {_CURE}"
@@ -358,37 +306,6 @@ _CURE = (
     "Nothing was changed. Restore the file from a copy, or set the journal aside and begin a new "
     "epoch with `truck quarantine`; what the cloud holds stays provable."
 )
-
-
-def _nonce(record: int) -> bytes:
-    return record.to_bytes(12, "little")
-
-
-def _parse_record(data: bytes, offset: int, chain: bytes, segment: int) -> tuple[Place | None, int]:
-    """The record at `offset` and its end, or None where no whole one follows on `chain`."""
-    if offset + _RECORD.size > len(data):
-        return None, offset
-    sync, kind, length, number = _RECORD.unpack_from(data, offset)
-    start = offset + _RECORD.size
-    end = start + length + _CHAIN_BYTES
-    if sync != _SYNC or length > RECORD_BYTES_MAX or end > len(data):
-        return None, offset
-    digest = hashlib.sha256(chain)
-    digest.update(memoryview(data)[offset : start + length])
-    if digest.digest() != data[end - _CHAIN_BYTES : end]:
-        return None, offset
-    return Place(number, kind, segment, start, length), end
-
-
-def _has_whole_record(data: bytes, offset: int, segment: int) -> bool:
-    """Whether any record at or after `offset` is whole, its chain taken from the bytes before."""
-    at = data.find(_SYNC_BYTES, offset)
-    while at != -1:
-        place, _ = _parse_record(data, at, data[at - _CHAIN_BYTES : at], segment)
-        if place is not None:
-            return True
-        at = data.find(_SYNC_BYTES, at + 1)
-    return False
 
 
 def _write_whole(descriptor: int, data: bytes) -> None:

@@ -15,10 +15,11 @@ from hardware.errors import Damaged
 from hardware.keys import Credentials
 from hardware.signing import SigningKey
 from truck.config import TruckConfig, TruckHome
-from truck.journal import Journal, Kind
+from truck.journal import Journal
 from truck.pipeline import BACKFILL_AGE_S_MAX, Pipeline
 from truck.race.stage import load_stage, stage_files
 from truck.replay_window import digest_of
+from truck.segment import Kind
 from truck.store.append import Store
 from truck.store.rebuild import catch_up, rebuild
 from truck.view import Tables, View

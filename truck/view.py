@@ -16,11 +16,12 @@ from hardware import packet
 from hardware.errors import Damaged
 from hardware.roster import Roster, open_roster
 from hardware.sealing import open_body, packet_cipher
-from truck.journal import Kind, Record
+from truck.journal import Record
 from truck.race.race import Placed, Race
 from truck.race.readings import Readings
 from truck.race.stage import stage_from_files
 from truck.replay_window import digest_of
+from truck.segment import Kind
 from truck.tick import Heard, Tick, decode_tick
 
 SNAPSHOT_EVERY_RECORDS = 64

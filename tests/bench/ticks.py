@@ -13,9 +13,10 @@ import pyarrow as pa
 from race import NOW_S, RIDERS, BenchRace
 
 from hardware.signing import SigningKey
-from truck.journal import Journal, Kind, Record
+from truck.journal import Journal, Record
 from truck.pipeline import Pipeline
 from truck.race.stage import stage_files
+from truck.segment import Kind
 from truck.store import append
 from truck.store.append import Store
 from truck.view import Tables, View

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from hardware.errors import Damaged, Misconfigured
-from truck.journal import Journal, Kind
+from truck.journal import Journal
+from truck.segment import Kind
 
 KEY = bytes(range(32))
 

@@ -36,7 +36,8 @@ _LAG_US = 60_000_000
 _APART_M = 15.0
 _MOST = 16  # candidates a fix that are looked at further
 _PRIOR_PER_M, _PRIOR_MOST = 1e-3, 10.0
-_STARTING_M = 100.0
+_STARTING_M = 1000.0  # how early the flag may have dropped, or how late it was written down
+_LINE_M = 100.0  # nobody is first seen nearer to the line
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Progress:
         furthest_m = _STARTING_M + _coverable_m(racing_s, _STAGE_MPS)
         unplaced = ~alive[:, 0]
         low_m[unplaced, 0] = self._course.start_m - 1.0
-        high_m[unplaced, 0] = self._course.length_m - _STARTING_M
+        high_m[unplaced, 0] = self._course.length_m - _LINE_M
         # before the flag riders warm up to and fro, and nobody has passed it
         low_m[alive & (fixes.at_us <= self._start_us)[:, None]] = self._course.start_m - 1.0
         return low_m, np.minimum(high_m, furthest_m[:, None])

@@ -111,7 +111,8 @@ class Store:
     def records(self) -> int:
         """How many journal records the view has seen: the next one it needs."""
         newest = self._one(
-            "SELECT max(record) FROM (FROM ticks SELECT record UNION ALL FROM snapshots SELECT record)"
+            "SELECT max(record) FROM "
+            "(SELECT record FROM ticks UNION ALL SELECT record FROM snapshots)"
         )
         return 0 if newest is None else int(newest) + 1
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from truck.journal import Journal, Kind
+from truck.journal import Journal
+from truck.segment import Kind
 from truck.store.append import Store, remove
 from truck.view import Tables, View
 

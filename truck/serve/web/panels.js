@@ -28,7 +28,9 @@ export function showGroups(list, frame) {
   const largest = Math.max(0, ...groups.size);
   const names = riders.bib.reduce((all, bib, i) => all.set(bib, riders.name[i]), new Map());
   const rows = Array.from({ length: Math.min(count, MOST_GROUPS) }, (_, i) => {
-    const step = i === 0 || groups.gap_s[i] === null || groups.gap_s[i - 1] === null ? null : groups.gap_s[i] - groups.gap_s[i - 1];
+    const known = i > 0 && groups.gap_s[i] !== null && groups.gap_s[i - 1] !== null;
+    const step = known ? clockOf(groups.gap_s[i] - groups.gap_s[i - 1])
+      : i > 0 ? `${whole(groups.gap_m[i] - groups.gap_m[i - 1])} m` : "";
     const who = groups.size[i] === largest && largest > 5 ? "Peloton" : i === 0 ? "Leaders" : `Group ${i + 1}`;
     const riding = `${groups.size[i]} ${groups.size[i] === 1 ? "rider" : "riders"}`;
     const gap = i === 0 ? `km ${(groups.distance_m[i] / 1000).toFixed(1)}`
@@ -39,7 +41,7 @@ export function showGroups(list, frame) {
     ...rows.map((row, i) => {
       const block = node("div", { class: "block" }, node("b", {}, `${row.who} · ${row.riding}`),
         node("small", {}, row.gap), node("small", {}, row.first));
-      const between = node("div", { class: "between" }, node("span", {}, row.step === null ? "?" : clockOf(row.step)));
+      const between = node("div", { class: "between" }, node("span", {}, row.step));
       return node("li", { class: i === 0 ? "lead" : "" }, ...(i === 0 ? [] : [between]), block);
     }),
     ...(count > MOST_GROUPS ? [node("li", { class: "quiet" }, ` and ${count - MOST_GROUPS} more groups`)] : []),
