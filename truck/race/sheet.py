@@ -75,6 +75,9 @@ def read_sheet(file: str, data: bytes, columns: tuple[str, ...]) -> Iterator[Row
                 f"{file}, line 1: the column '{column}' is missing",
                 f"The first line must name at least {', '.join(columns)}.",
             )
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
-            yield Row(file, reader.line_num, dict(zip(header, cells, strict=False)))
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield Row(file, reader.line_num, dict(zip(header, cells, strict=False)))
+    except csv.Error as error:
+        raise Misconfigured(f"{file}, line {reader.line_num}: {error}", "Mend it.") from error

@@ -86,6 +86,7 @@ def test_a_folder_gives_the_same_stage_as_its_bytes(tmp_path: Path) -> None:
         ({"startlist__csv": b"bib,name,team\n1,\xff,X\n"}, ["startlist.csv", "line 2", "UTF-8"]),
         ({"checkpoints__csv": b"km,kind,name\n5,climb,A\nten,climb,B\n"},
          ["checkpoints.csv", "line 3", "km", "'ten'"]),
+        ({"startlist__csv": b"bib,name,team\n1," + b"A" * 200_000 + b",X\n"}, ["line 2", "field"]),
         ({"checkpoints__csv": b"km,name\n5,A\n"}, ["checkpoints.csv", "'kind'"]),
     ],
 )  # fmt: skip
