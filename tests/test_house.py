@@ -1,4 +1,4 @@
-"""The house's rules, read from the code: who imports whom, who asks the time, how long rooms are."""
+"""The house's rules, read from the code: imports, the clock, randomness, DuckDB, length."""
 
 import ast
 import sys

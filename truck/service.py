@@ -60,6 +60,7 @@ class Service:
         self.alarms = Alarms()
         self._credentials = Credentials(config.credentials)
         truck_keys = TruckKeys.read(self._credentials)
+        self._credentials.check_tls()
         try:
             folder.run.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -1,0 +1,179 @@
+"""The broker lets in whom the event's CA knows, and each only on its own lanes."""
+
+import queue
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from small_event import Event, make_event
+
+from hardware import clock
+from hardware.errors import Misconfigured
+from hardware.keys import Credentials
+from truck.broker import Broker
+from truck.cast import free_ports
+from truck.intake import Intake
+from truck.tick import BundleSeen, Tick
+
+
+@pytest.fixture(scope="module")
+def event(tmp_path_factory: pytest.TempPathFactory) -> Event:
+    return make_event(tmp_path_factory.mktemp("event") / "event")
+
+
+@pytest.fixture(scope="module")
+def broker(
+    event: Event, tmp_path_factory: pytest.TempPathFactory, mosquitto: Path
+) -> Iterator[Broker]:
+    (port,) = free_ports(1, socket.SOCK_STREAM)
+    broker = Broker(tmp_path_factory.mktemp("run"), "127.0.0.1", port, event.truck)
+    broker.start(clock.sleep_s)
+    yield broker
+    broker.stop()
+
+
+class Peer:
+    """An MQTT client with some credentials."""
+
+    def __init__(
+        self, broker: Broker, credentials: Credentials, *, certificate: bool = True
+    ) -> None:
+        self.messages: queue.Queue[tuple[str, bytes]] = queue.Queue()
+        self.codes: queue.Queue[Any] = queue.Queue()
+        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        ca, own, key = credentials.tls
+        context = ssl.create_default_context(cafile=str(ca))
+        if certificate:
+            context.load_cert_chain(own, key)
+        self.client.tls_set_context(context)
+        self.client.on_message = lambda _c, _d, m: self.messages.put((m.topic, bytes(m.payload)))
+        self.client.on_connect = lambda *a: self.codes.put(a[3])
+        self.client.on_subscribe = lambda *a: self.codes.put(a[3])
+        self.client.on_publish = lambda *a: self.codes.put(a[3])
+        self.client.connect("127.0.0.1", broker.listener.port, keepalive=10)
+        self.client.loop_start()
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def relay(event: Event, name: str) -> Credentials:
+    return Credentials(event.folder / "relays" / name)
+
+
+def test_a_relay_may_write_its_lanes_and_read_its_acks_and_nothing_else(
+    event: Event, broker: Broker
+) -> None:
+    truck, moto = Peer(broker, event.truck), Peer(broker, relay(event, "moto-1"))
+    try:
+        assert not truck.codes.get(timeout=5).is_failure
+        assert not moto.codes.get(timeout=5).is_failure
+        truck.client.subscribe("up/#", qos=1)
+        truck.codes.get(timeout=5)
+        # a forgery is answered by a refusal or by hanging up; either way nobody hears it
+        for topic in ("up/l/heli", "up/b/heli", "ack/heli", "up/l/moto-1/more", "elsewhere"):
+            moto.client.publish(topic, b"forged", qos=1)
+            time.sleep(0.3)
+        wait_until(moto.client.is_connected)
+        moto.client.publish("up/l/moto-1", b"own", qos=1)
+        heard = {truck.messages.get(timeout=10)}
+        time.sleep(0.5)
+        heard |= {truck.messages.get() for _ in range(truck.messages.qsize())}
+        assert heard == {("up/l/moto-1", b"own")}
+        moto.client.subscribe("ack/#")
+        moto.client.subscribe("ack/moto-1")
+        time.sleep(0.3)
+        for name in ("heli", "moto-1"):
+            truck.client.publish(f"ack/{name}", name.encode())
+        assert moto.messages.get(timeout=5) == ("ack/moto-1", b"moto-1")
+        time.sleep(0.2)
+        assert moto.messages.empty()
+    finally:
+        truck.close()
+        moto.close()
+
+
+def test_without_a_certificate_or_with_a_foreign_one_nobody_connects(
+    event: Event, broker: Broker, tmp_path: Path
+) -> None:
+    stranger = make_event(tmp_path / "other").folder / "relays" / "moto-1"
+    foreign = Credentials(tmp_path / "foreign")
+    foreign.folder.mkdir()
+    (foreign.folder / "ca.crt").write_bytes((event.folder / "truck" / "ca.crt").read_bytes())
+    for name in ("tls.crt", "tls.key"):
+        (foreign.folder / name).write_bytes((stranger / name).read_bytes())
+    for credentials, certificate in ((foreign, True), (event.truck, False)):
+        try:
+            peer = Peer(broker, credentials, certificate=certificate)
+        except (ssl.SSLError, ConnectionError):
+            continue
+        try:
+            with pytest.raises(queue.Empty):
+                peer.codes.get(timeout=1.5)
+        finally:
+            peer.close()
+
+
+def test_tls_below_1_3_is_refused(event: Event, broker: Broker) -> None:
+    ca, own, key = event.truck.tls
+    context = ssl.create_default_context(cafile=str(ca))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(own, key)
+    with (
+        socket.create_connection(("127.0.0.1", broker.listener.port), 5) as plain,
+        pytest.raises((ssl.SSLError, ConnectionError)),
+    ):
+        context.wrap_socket(plain, server_hostname="127.0.0.1").recv(1)
+
+
+def test_a_port_in_use_and_a_missing_certificate_are_one_sentence_each(
+    event: Event, broker: Broker, tmp_path: Path
+) -> None:
+    with pytest.raises(Misconfigured, match=r"cannot listen on .*broker_port"):
+        Broker(tmp_path, "127.0.0.1", broker.listener.port, event.truck).start(clock.sleep_s)
+    (port,) = free_ports(1, socket.SOCK_STREAM)
+    nothing = Credentials(tmp_path / "nothing")
+    with pytest.raises(Misconfigured, match="CA certificate"):
+        Broker(tmp_path, "127.0.0.1", port, nothing).start(clock.sleep_s)
+
+
+def test_intake_takes_messages_and_acknowledges_what_a_tick_holds(
+    event: Event, broker: Broker
+) -> None:
+    intake = Intake(
+        broker.listener, event.truck, event.roster.event_id, event.truck.signing_key("truck"),
+        lambda: 5,
+    )  # fmt: skip
+    heli = Peer(broker, relay(event, "heli"))
+    try:
+        intake.start()
+        wait_until(lambda: intake.is_connected)
+        heli.client.subscribe("ack/heli")
+        while heli.codes.get(timeout=5) is None:
+            pass
+        time.sleep(0.3)
+        heli.client.publish("up/b/heli", b"bundle", qos=1)
+        arrivals = intake.take(5.0)
+        assert [a.message for a in arrivals] == [("up/b/heli", b"bundle", 5)]
+        tick = Tick(at_us=0, bundles=[BundleSeen("heli", 1, 7, 99)])
+        intake.acknowledge(arrivals, tick, 3)
+        topic, payload = heli.messages.get(timeout=5)
+        assert topic == "ack/heli"
+        assert payload
+    finally:
+        intake.stop()
+        heli.close()
