@@ -20,6 +20,7 @@ from truck.config import TruckConfig, TruckHome, new_epoch
 
 app = typer.Typer(
     no_args_is_help=True,
+    pretty_exceptions_enable=False,
     help="The truck at the finish line: proves, journals, computes, stores and shows.\n\n"
     "Begin with `truck demo`; for a race, `truck init`, then `truck run`.",
 )
@@ -209,7 +210,7 @@ def status(folder: HomeArgument, as_json: JsonOption = False) -> None:
     """How the truck is. Exit code 75 when it is not running, 1 when an alarm is up."""
     _config(folder, {})
     document = home.read_status(folder, "truck")
-    age_s = clock.from_environment().now_s() - document["at_s"]
+    age_s = home.status_age_s(folder)
     document["age_s"] = round(age_s, 1)
     running = document["state"] == "running" and age_s < _STALE_S
     document["healthy"] = running and not document["alarms"]
