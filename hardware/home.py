@@ -14,9 +14,24 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConfigSettingsSource
 
 from hardware import keys
+from hardware.clock import Clock
 from hardware.errors import Damaged, Locked, Misconfigured, NotInitialised
 
 _Settings = TypeVar("_Settings", bound=BaseSettings)
+
+
+def check(config: Path) -> None:
+    """Whether `init` has been in the home whose settings file is `config`.
+
+    Raises:
+        NotInitialised: when it has not.
+    """
+    if not config.exists():
+        machine = config.stem
+        raise NotInitialised(
+            f"{config.parent} is no {machine}'s home: there is no {config.name}",
+            f"Make one with `{machine} init {config.parent}`.",
+        )
 
 
 def lock(folder: Path, machine: str) -> int:
@@ -44,7 +59,7 @@ def lock(folder: Path, machine: str) -> int:
 
 
 def write_status(folder: Path, status: dict[str, Any]) -> None:
-    """Replace the status file as a whole.
+    """Replace the status file as a whole; its `schema` names the machine.
 
     Raises:
         Misconfigured: when the folder is full or read-only.
@@ -57,7 +72,7 @@ def read_status(folder: Path, machine: str) -> dict[str, Any]:
 
     Raises:
         NotInitialised: when none has run here yet.
-        Damaged: when the file is no status.
+        Damaged: when the file is not a status of such a machine.
     """
     path = folder / "status.json"
     try:
@@ -66,11 +81,24 @@ def read_status(folder: Path, machine: str) -> dict[str, Any]:
         raise NotInitialised(
             f"no {machine} has run in {folder} yet", f"Start it: `{machine} run {folder}`."
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Damaged(f"{path} is no status file; a running {machine} renews it") from error
-    if not isinstance(status, dict):
+    if not isinstance(status, dict) or status.get("schema") != f"{machine}.status/1":
         raise Damaged(f"{path} is no status file; a running {machine} renews it")
     return status
+
+
+def status_age_s(folder: Path) -> float:
+    """Seconds since the status was written, on the wall: the machine's clock may run faster.
+
+    Raises:
+        Damaged: when the file is gone.
+    """
+    path = folder / "status.json"
+    try:
+        return Clock().now_s() - path.stat().st_mtime
+    except OSError as error:
+        raise Damaged(f"cannot read {path}: {error.strerror}") from error
 
 
 def load_settings(cls: type[_Settings], path: Path, flags: dict[str, Any]) -> _Settings:
@@ -80,12 +108,7 @@ def load_settings(cls: type[_Settings], path: Path, flags: dict[str, Any]) -> _S
         NotInitialised: when the file is missing.
         Misconfigured: naming file, line or field.
     """
-    machine = path.stem
-    if not path.exists():
-        raise NotInitialised(
-            f"{path.parent} is no {machine}'s home: there is no {path.name}",
-            f"Make one with `{machine} init {path.parent}`.",
-        )
+    check(path)
 
     class AtHome(cls):  # type: ignore[valid-type, misc]
         @classmethod
@@ -123,7 +146,10 @@ def save_settings(cls: type[_Settings], path: Path, fields: dict[str, Any]) -> _
     except ValidationError as error:
         raise _named(error, path) from error
     # JSON's strings, numbers, booleans and lists are TOML's
-    lines = [f"{name} = {json.dumps(value, default=str)}" for name, value in fields.items()]
+    lines = [
+        f"{name} = {json.dumps(value, default=str, ensure_ascii=False)}"
+        for name, value in fields.items()
+    ]
     text = f"# Written by `{path.stem} init`; flags and the environment override it.\n"
     keys.write_file(path, (text + "\n".join(lines) + "\n").encode(), 0o644)
     return settings

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import structlog
 import typer
 
-from hardware.clock import Clock
+from hardware import home
 from hardware.errors import Exit, Misconfigured, TruckError
 from hardware.keys import Credentials
-from relay.config import load_config, save_config
-from relay.home import Home
+from relay.config import RelayConfig
+from relay.home import RelayHome
 from relay.service import run_relay
 from relay.spool import read_heard
 
@@ -28,7 +28,9 @@ app = typer.Typer(
     epilog="Begin with `relay init`, then `relay run`; `relay status` says whether all is well.",
 )
 
-HomeArgument = Annotated[Path, typer.Argument(help="The relay's own folder: configuration, spool.")]
+HomeArgument = Annotated[
+    Path, typer.Argument(metavar="HOME", help="The relay's own folder: settings, spool.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 BrokerOption = Annotated[str, typer.Option(metavar="HOST:PORT", help="The truck's MQTT broker.")]
 RadioOption = Annotated[
@@ -38,7 +40,7 @@ RadioOption = Annotated[
 
 @app.command()
 def init(
-    home: HomeArgument,
+    folder: HomeArgument,
     credentials: Annotated[
         Path, typer.Option(help="The folder the event's authority made for this relay.")
     ],
@@ -47,18 +49,26 @@ def init(
     name: Annotated[
         str, typer.Option(help="The relay's name; left out, that of the credentials folder.")
     ] = "",
+    broker_tls: Annotated[
+        bool,
+        typer.Option(
+            "--broker-tls/--no-broker-tls",
+            help="TLS with certificates both ways. Off only for a broker on this machine.",
+        ),
+    ] = True,
 ) -> None:
-    """Make a relay's home. Running it again changes the configuration and keeps the spool."""
-    folder = credentials.absolute()
-    Credentials(folder).roster()
-    fields = {"name": name or folder.name, "credentials": folder}
-    config = save_config(Home(home), fields | _address("broker", broker) | _address("radio", radio))
-    typer.echo(f"relay {config.name!r} is ready: relay run {home}", err=True)
+    """Make a relay's home. Running it again changes the settings and keeps the spool."""
+    issued = credentials.absolute()
+    Credentials(issued).roster()
+    fields = {"name": name or issued.name, "credentials": issued, "broker_tls": broker_tls}
+    fields |= _address("broker", broker) | _address("radio", radio)
+    config = home.save_settings(RelayConfig, RelayHome(folder).config, fields)
+    typer.echo(f"relay {config.name!r} is ready: relay run {folder}", err=True)
 
 
 @app.command()
 def run(
-    home: HomeArgument,
+    folder: HomeArgument,
     broker: BrokerOption = "",
     radio: RadioOption = "",
 ) -> None:
@@ -72,17 +82,16 @@ def run(
         ],
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
-    run_relay(Home(home), load_config(Home(home), flags))
+    at_home = RelayHome(folder)
+    run_relay(at_home, home.load_settings(RelayConfig, at_home.config, flags))
 
 
 @app.command()
-def status(home: HomeArgument, as_json: JsonOption = False) -> None:
+def status(folder: HomeArgument, as_json: JsonOption = False) -> None:
     """Say how the relay is. Exits 1 when it is not well, and says why on stderr."""
-    place = Home(home)
-    place.check()
-    found = place.read_status()
-    age_s = Clock().now_s() - place.status_written_at_s()
-    complaints = _complaints(found, age_s)
+    home.check(RelayHome(folder).config)
+    found = home.read_status(folder, "relay")
+    complaints = _complaints(found, home.status_age_s(folder))
     if as_json:
         typer.echo(json.dumps(found | {"healthy": not complaints, "complaints": complaints}))
     else:
@@ -94,10 +103,10 @@ def status(home: HomeArgument, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def heard(home: HomeArgument, as_json: JsonOption = False) -> None:
+def heard(folder: HomeArgument, as_json: JsonOption = False) -> None:
     """List every packet heard and spooled, as ranges of seq by device key and boot."""
-    Home(home).check()
-    found = read_heard(home)
+    home.check(RelayHome(folder).config)
+    found = read_heard(folder)
     rows = [{"kid": kid, "boot": boot, "ranges": runs} for (kid, boot), runs in found.items()]
     if as_json:
         packets = sum(high - low + 1 for runs in found.values() for low, high in runs)
@@ -110,7 +119,7 @@ def heard(home: HomeArgument, as_json: JsonOption = False) -> None:
 
 
 def _address(what: str, text: str) -> dict[str, Any]:
-    """HOST:PORT as configuration fields; nothing where it was left out."""
+    """HOST:PORT as settings; nothing where it was left out."""
     if not text:
         return {}
     host, _, port = text.rpartition(":")

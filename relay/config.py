@@ -1,22 +1,12 @@
-"""Configuration: flags over the environment (RELAY_*) over HOME/relay.toml."""
+"""The relay's settings: flags over the environment (RELAY_*) over HOME/relay.toml."""
 
 import ipaddress
-import json
-import tomllib
 from pathlib import Path
-from typing import Any
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from hardware import keys, topics
-from hardware.errors import Misconfigured
-from relay.home import Home
+from hardware import topics
 
 
 class RelayConfig(BaseSettings):
@@ -54,69 +44,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def load_config(home: Home, flags: dict[str, Any]) -> RelayConfig:
-    """The configuration of a home; `flags` are those the user gave.
-
-    Raises:
-        NotInitialised: when the home has none.
-        Misconfigured: naming file, line or field.
-    """
-    home.check()
-
-    class AtHome(RelayConfig):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            toml = TomlConfigSettingsSource(settings_cls, home.config)
-            return init_settings, env_settings, toml
-
-    try:
-        return AtHome(**flags)
-    except ValidationError as error:
-        raise _named(error, home.config) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"{home.config} is no TOML: {error}", "Mend that line.") from error
-    except OSError as error:
-        raise Misconfigured(
-            f"cannot read {home.config}: {error.strerror}", "Check who owns it."
-        ) from error
-
-
-def save_config(home: Home, fields: dict[str, Any]) -> RelayConfig:
-    """Check `fields` and write them as a home's configuration.
-
-    Raises:
-        Misconfigured: when a field is wrong, or the folder cannot be written.
-    """
-    try:
-        config = RelayConfig(**fields)
-    except ValidationError as error:
-        raise _named(error, home.config) from error
-    lines = [f"{name} = {_toml(value)}" for name, value in fields.items()]
-    text = "# Written by `relay init`; `relay run --help` lists what overrides it.\n"
-    keys.write_file(home.config, (text + "\n".join(lines) + "\n").encode(), 0o644)
-    return config
-
-
-def _toml(value: Any) -> str:
-    """A TOML scalar; JSON's strings, numbers and booleans are TOML's."""
-    return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
-
-
-def _named(error: ValidationError, path: Path) -> Misconfigured:
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    what = f"{field}: {message}" if field else message
-    return Misconfigured(
-        f"wrong configuration, {what}",
-        f"Mend it in {path}, in RELAY_{field.upper() or '*'}, or in the flag.",
-    )

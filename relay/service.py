@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from hardware import clock
+from hardware import clock, home
 from hardware.bundle import Bundle, decode_ack, encode_bundle
 from hardware.errors import Misconfigured, Refused, TruckError
 from hardware.keys import Credentials
@@ -16,7 +16,7 @@ from hardware.signing import SigningKey
 from relay.broker import Broker
 from relay.config import RelayConfig
 from relay.forwarder import Forwarder
-from relay.home import Home
+from relay.home import RelayHome
 from relay.lanes import Key, Lanes
 from relay.ledger import PacketId
 from relay.radio import Gate, Heard, Radio
@@ -25,20 +25,21 @@ from relay.uplink import Connected, Event, Lost, Taken, Uplink
 
 STATUS_SCHEMA = "relay.status/1"
 _TURN_S = 0.02
-_STATUS_S = 1.0
+STATUS_S = 1.0
+"""How often the status is written, the roster looked for, and a refusing disk tried again."""
 
 
 class Service:
     """One relay in one home. `run` returns when `stop` was called."""
 
-    def __init__(self, home: Home, config: RelayConfig) -> None:
+    def __init__(self, at_home: RelayHome, config: RelayConfig) -> None:
         """Take the home, the radio's port and the spool; the radio listens from here on.
 
         Raises:
             Locked: another relay runs in this home.
             Misconfigured: credentials, roster, port or folder are not as they must be.
         """
-        self._home, self._config = home, config
+        self._folder, self._config = at_home.folder, config
         self._clock = clock.from_environment()
         self._log = structlog.get_logger()
         self._credentials = Credentials(config.credentials)
@@ -46,11 +47,11 @@ class Service:
         self._roster = self._credentials.roster()
         self._key = self._credentials.signing_key("relay")
         _check_enrolled(self._roster, config.name, self._key)
-        self._lock = home.lock()
+        self._lock = home.lock(self._folder, "relay")
         self._radio = Radio(config.radio_host, config.radio_port, Gate(self._roster), self._clock)
         self._radio.start()
-        self._spool = Spool(home.folder, config.spool_bytes_max)
-        self._boot = home.next_boot(self._spool.newest_boot(), self._clock.now_s())
+        self._spool = Spool(self._folder, config.spool_bytes_max)
+        self._boot = at_home.next_boot(self._spool.newest_boot(), self._clock.now_s())
         self._number = 0
         self._lanes = Lanes()
         for key, size in self._spool.sizes():
@@ -84,7 +85,7 @@ class Service:
             each_second = now_s >= status_due_s
             self._turn(now_s, retry=each_second)
             if each_second:
-                status_due_s = now_s + _STATUS_S
+                status_due_s = now_s + STATUS_S
                 self._renew_roster()
                 self._write_status("misconfigured" if self._misconfigured() else "running")
         self._radio.stop()
@@ -197,7 +198,7 @@ class Service:
 
     def _write_status(self, state: str) -> None:
         try:
-            self._home.write_status(self._status(state))
+            home.write_status(self._folder, self._status(state))
             self._troubles.pop("status", None)
         except Misconfigured as error:
             self._complain("status", error)
@@ -226,14 +227,14 @@ class Service:
         }
 
 
-def run_relay(home: Home, config: RelayConfig) -> None:
+def run_relay(at_home: RelayHome, config: RelayConfig) -> None:
     """Run a relay until SIGTERM or SIGINT.
 
     Raises:
         Locked: another relay runs in this home.
         Misconfigured: something the operator has to mend first.
     """
-    service = Service(home, config)
+    service = Service(at_home, config)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: service.stop())
     service.run()

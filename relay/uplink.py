@@ -27,7 +27,9 @@ from relay.lanes import Key
 _KEEPALIVE_S = 5
 _USER_TIMEOUT_MS = 5000
 _CONNECT_S = 10.0
-_DELAY_MIN_S, _DELAY_MAX_S = 0.25, 1.0
+_DELAY_MIN_S = 0.25
+DELAY_MAX_S = 1.0
+"""The longest wait before it connects again."""
 _STEP_S = 0.5
 _FAILURE = 0x80  # MQTT 5: reason codes from here on say no
 
@@ -117,7 +119,7 @@ class Uplink:
                 self._tell(Lost(Unavailable(f"{self._broker}: {type(error).__name__}: {error}")))
             finally:
                 session.close()
-            delay_s = _DELAY_MIN_S if session.welcome else min(2 * delay_s, _DELAY_MAX_S)
+            delay_s = _DELAY_MIN_S if session.welcome else min(2 * delay_s, DELAY_MAX_S)
             self._stopping.wait(delay_s)
 
     def _serve(self, session: "_Session") -> None:

@@ -1,6 +1,8 @@
 """Real parts around a relay: an event, bikes, mosquitto, a small truck, `relay run` processes."""
 
 import collections
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -13,11 +15,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from hardware import home as homes
 from hardware.authority import create_event
 from hardware.bundle import Ack, Bundle, decode_bundle, encode_ack
 from hardware.keys import Credentials
@@ -25,8 +29,9 @@ from hardware.packet import SUITE_CLEAR, Fix, Header, encode_body, kid_of
 from hardware.roster import Roster
 from hardware.sealing import build_packet
 from hardware.signing import SigningKey
-from relay.config import save_config
-from relay.home import Home
+from relay import cli
+from relay.config import RelayConfig
+from relay.lanes import RETRY_S
 from tests.relay.network import Broker, Link, free_port, wait_until
 
 NAME = "r1"
@@ -108,13 +113,30 @@ class Truck:
         self.client.loop_stop()
 
 
+class Done(NamedTuple):
+    """What a user sees of a command that has ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+RUN = """
+import sys
+from relay import cli, lanes, service, uplink
+service.STATUS_S, uplink.DELAY_MAX_S, lanes.RETRY_S = 0.2, 0.25, float(sys.argv.pop(1))
+cli.main()
+"""
+
+
 class Relay:
-    """A real `relay run` in a home of its own."""
+    """A real `relay run` in a home of its own, with shorter waits."""
 
     def __init__(self, event: Event, home: Path, broker_port: int) -> None:
         self.event, self.home = event, home
         self.port = free_port(socket.SOCK_DGRAM)
         self.settings: dict[str, str] = {}
+        self.retry_s = RETRY_S
         self._process: subprocess.Popen[bytes] | None = None
         self._radio = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         fields = {
@@ -124,19 +146,36 @@ class Relay:
             "broker_port": broker_port,
             "radio_port": self.port,
         }
-        save_config(Home(home), fields)
+        homes.save_settings(RelayConfig, home / "relay.toml", fields)
 
-    def command(self, *words: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "relay", *map(str, words)],
+    def command(self, *words: object) -> Done:
+        """A command that asks: its own entry point, in this process, which is quicker."""
+        out, err, code = io.StringIO(), io.StringIO(), 0
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            patch.setattr(sys, "argv", ["relay", *map(str, words)])
+            try:
+                cli.main()
+            except SystemExit as end:
+                code = int(end.code or 0)
+        return Done(code, out.getvalue(), err.getvalue())
+
+    def run(self, *words: object) -> Done:
+        """A `relay run` that is expected to end by itself."""
+        done = subprocess.run(
+            [sys.executable, "-m", "relay", "run", *map(str, words)],
             capture_output=True, text=True, timeout=60, env=os.environ | self.settings,
         )  # fmt: skip
+        return Done(done.returncode, done.stdout, done.stderr)
 
     def start(self) -> None:
         (self.home / "status.json").unlink(missing_ok=True)
         with (self.home / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "relay", "run", str(self.home)],
+                [sys.executable, "-c", RUN, str(self.retry_s), "run", str(self.home)],
                 stdout=log, stderr=log, env=os.environ | self.settings,
             )  # fmt: skip
         wait_until(self._runs, "the relay runs")
@@ -232,12 +271,21 @@ def make_port() -> Callable[[], int]:
     return free_port
 
 
-@pytest.fixture
-def broker(mosquitto: Path, event: Event, tmp_path: Path) -> Iterator[Broker]:
-    made = Broker(mosquitto, event.folder / "truck", tmp_path)
-    made.start()
+@pytest.fixture(scope="module")
+def module_broker(
+    mosquitto: Path, event: Event, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Broker]:
+    made = Broker(mosquitto, event.folder / "truck", tmp_path_factory.mktemp("broker"))
     yield made
     made.close()
+
+
+@pytest.fixture
+def broker(module_broker: Broker) -> Broker:
+    """One process for all tests of a file, started again where a test has crashed it."""
+    if not module_broker.is_running():
+        module_broker.start()
+    return module_broker
 
 
 @pytest.fixture

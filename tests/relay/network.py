@@ -30,6 +30,7 @@ class Broker:
         self.port = free_port()
         self._command = [str(program), "-c", str(folder / "mosquitto.conf")]
         self._log = (folder / "mosquitto.log").open("ab")
+        self._process: subprocess.Popen[bytes] | None = None
         (folder / "acl").write_text(
             "user truck\ntopic read up/#\ntopic write ack/#\n"
             "pattern write up/+/%u\npattern read ack/%u\n"
@@ -56,14 +57,18 @@ class Broker:
         self._process = subprocess.Popen(self._command, stdout=self._log, stderr=self._log)
         wait_until(self._listens, "mosquitto listens")
 
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def _listens(self) -> bool:
-        assert self._process.poll() is None, "mosquitto ended"
+        assert self.is_running(), "mosquitto ended"
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def crash(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     def close(self) -> None:
         self.crash()

@@ -9,10 +9,11 @@ from dataclasses import replace
 
 import pytest
 
+from hardware import home as homes
 from hardware.authority import publish_roster
 from hardware.errors import Exit, Misconfigured, TruckError
-from relay.config import load_config, save_config
-from relay.home import Home
+from relay.config import RelayConfig
+from relay.home import RelayHome
 from relay.service import Service
 
 
@@ -23,6 +24,10 @@ def refused(done, code, *words):
     assert "Traceback" not in done.stderr
     for word in words:
         assert word in done.stderr
+
+
+def load(home, flags=None):
+    return homes.load_settings(RelayConfig, home.config, flags or {})
 
 
 def test_help_teaches_where_to_begin(relay):
@@ -69,7 +74,7 @@ def test_init_makes_a_home_and_says_what_comes_next(event, relay, tmp_path):
     done = relay.command("init", home, *words, "--radio", "[::1]:9100")
     assert done.returncode == 0, done.stderr
     assert done.stderr == f"relay 'r1' is ready: relay run {home}\n"
-    config = load_config(Home(home), {})
+    config = load(RelayHome(home))
     assert (config.name, config.credentials) == ("r1", event.credentials)
     assert (config.broker_host, config.broker_port) == ("truck.local", 8883)
     assert (config.radio_host, config.radio_port) == ("::1", 9100)
@@ -77,19 +82,30 @@ def test_init_makes_a_home_and_says_what_comes_next(event, relay, tmp_path):
     refused(relay.command("init", home, *words, "--name", "R 1"), 78, "name", "a-z")
 
 
+def test_init_turns_tls_off_for_a_broker_on_this_machine_only(event, relay, tmp_path):
+    home = tmp_path / "new"
+    words = ("--credentials", event.credentials, "--no-broker-tls", "--broker")
+    refused(relay.command("init", home, *words, "truck.local:1883"), 78, "only on loopback")
+    assert not home.exists()
+    done = relay.command("init", home, *words, "127.0.0.1:1883")
+    assert done.returncode == 0, done.stderr
+    assert "broker_tls = false\n" in (home / "relay.toml").read_text()
+    assert not load(RelayHome(home)).broker_tls
+
+
 def test_two_relays_cannot_share_a_home(relay):
     relay.start()
-    refused(relay.command("run", relay.home), 11, "another relay runs")
+    refused(relay.run(relay.home), 11, "another relay runs")
 
 
 def test_a_radio_port_in_use_is_named(relay):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
         holder.bind(("127.0.0.1", relay.port))
-        refused(relay.command("run", relay.home), 78, f":{relay.port}", "Address already in use")
+        refused(relay.run(relay.home), 78, f":{relay.port}", "Address already in use")
 
 
 def test_a_home_that_was_never_made_is_named(relay, tmp_path):
-    refused(relay.command("run", tmp_path / "none"), 10, "relay init")
+    refused(relay.run(tmp_path / "none"), 10, "relay init")
     refused(relay.command("status", relay.home), 10, "relay run")
     refused(relay.command("heard", relay.home), 10, "relay run")
 
@@ -97,11 +113,11 @@ def test_a_home_that_was_never_made_is_named(relay, tmp_path):
 def test_credentials_that_are_missing_or_wrong_are_named(
     event, own_event, other_event, relay, monkeypatch
 ):
-    folder, home = own_event.credentials, Home(relay.home)
+    folder, home = own_event.credentials, RelayHome(relay.home)
 
     def refuses(code, words):
         with pytest.raises(TruckError, match=words) as refused:
-            Service(home, load_config(home, {"credentials": folder}))
+            Service(home, load(home, {"credentials": folder}))
         assert refused.value.exit_code == code
 
     (folder / "relay.key").write_text("short\n")
@@ -129,7 +145,7 @@ def test_credentials_that_are_missing_or_wrong_are_named(
     ],
 )
 def test_a_wrong_configuration_names_its_field_and_how_to_mend_it(tmp_path, line, words):
-    home = Home(tmp_path)
+    home = RelayHome(tmp_path)
     good = {
         "name": "r1",
         "credentials": tmp_path,
@@ -137,27 +153,27 @@ def test_a_wrong_configuration_names_its_field_and_how_to_mend_it(tmp_path, line
         "broker_port": 8883,
         "radio_port": 9100,
     }
-    save_config(home, good)
+    homes.save_settings(RelayConfig, home.config, good)
     fields = {part.split(" = ")[0] for part in line.split("\n")}
     kept = [
         old for old in home.config.read_text().splitlines() if old.split(" = ")[0] not in fields
     ]
     home.config.write_text("\n".join([*kept, line]) + "\n")
     with pytest.raises(Misconfigured, match=words) as refused:
-        load_config(home, {})
+        load(home)
     assert refused.value.hint.startswith("Mend ")
 
 
 def test_flags_go_over_the_environment_and_that_over_the_file(relay, monkeypatch):
-    home = Home(relay.home)
-    assert load_config(home, {}).radio_port == relay.port
+    home = RelayHome(relay.home)
+    assert load(home).radio_port == relay.port
     monkeypatch.setenv("RELAY_RADIO_PORT", "7001")
-    assert load_config(home, {}).radio_port == 7001
-    assert load_config(home, {"radio_port": 7002}).radio_port == 7002
+    assert load(home).radio_port == 7001
+    assert load(home, {"radio_port": 7002}).radio_port == 7002
     monkeypatch.setenv("RELAY_RADIO_PORT", "ninety")
     with pytest.raises(Misconfigured, match=r"radio_port: .* RELAY_RADIO_PORT"):
-        load_config(home, {})
-    refused(relay.command("run", relay.home, "--broker", "nowhere"), 78, "HOST:PORT")
+        load(home)
+    refused(relay.run(relay.home, "--broker", "nowhere"), 78, "HOST:PORT")
 
 
 def test_a_full_or_read_only_folder_is_one_sentence(event, relay):

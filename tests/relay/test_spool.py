@@ -12,7 +12,7 @@ import pytest
 
 from hardware.errors import Misconfigured
 from relay import quarantine, spool
-from relay.home import Home
+from relay.home import RelayHome
 from relay.lanes import Key
 from relay.ledger import PacketId
 from relay.spool import Row, Spool, read_heard
@@ -201,7 +201,7 @@ def test_killed_at_any_moment_it_holds_all_it_had_committed_even_with_a_torn_log
 
 
 def test_a_boot_number_is_never_used_twice(tmp_path):
-    home = Home(tmp_path)
+    home = RelayHome(tmp_path)
     boots = [home.next_boot(None, 500.0) for _ in range(3)]
     assert boots == [501, 502, 503]
     assert home.next_boot(900, 500.0) == 901
