@@ -6,6 +6,7 @@ Where something real is missing a test is skipped loudly, or fails when TRUCK_TE
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,20 @@ def mosquitto() -> Path:
         _missing("mosquitto")
     assert found is not None
     return Path(found)
+
+
+@pytest.fixture(scope="session")
+def without_mosquitto() -> list[str]:
+    """A command before a command, that runs it where mosquitto is not installed."""
+    found = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+    if found is None:
+        return []
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    hide = 'mount --bind /dev/null "$0" && exec "$@"'
+    hidden = ["unshare", "--mount", *as_root, "sh", "-c", hide, found]
+    if shutil.which("unshare") is None or subprocess.run([*hidden, "true"], check=False).returncode:
+        _missing("the right to hide mosquitto (unshare, mount)")
+    return hidden
 
 
 @pytest.fixture(scope="session")

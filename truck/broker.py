@@ -33,6 +33,11 @@ class Listener:
     port: int
     tls: bool
 
+    @property
+    def near(self) -> str:
+        """Where this machine reaches it; its certificate names loopback."""
+        return "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104
+
 
 def find_mosquitto() -> Path | None:
     """Debian's mosquitto, or None."""
@@ -164,7 +169,7 @@ class Broker:
 
     def _answers(self) -> bool:
         try:
-            with socket.create_connection((self.listener.host, self.listener.port), 0.5):
+            with socket.create_connection((self.listener.near, self.listener.port), 0.5):
                 return True
         except OSError:
             return False
@@ -199,6 +204,7 @@ def _last_line(log: Path) -> str:
 
 
 _IOTCORE_CHILD = "import sys, iotcore; iotcore.Broker(config_path=sys.argv[1]).run_forever()"
+# max_payload_size: 2 MiB, and a little for the topic, which it counts as well
 _IOTCORE_CONFIG = """\
 id = 0
 [router]
@@ -213,7 +219,7 @@ listen = "{address}"
 next_connection_delay_ms = 1
 [v5.1.connections]
 connection_timeout_ms = 5000
-max_payload_size = 2097152
+max_payload_size = 2098176
 max_inflight_count = 1000
 dynamic_filters = true
 """
