@@ -53,6 +53,9 @@ def event_new(
     relay: Annotated[list[str], typer.Option(help="A relay's name; repeat for more.")],
     riders: Annotated[int | None, typer.Option(min=1, help="Bibs 1 to N.")] = None,
     bib: Annotated[list[int] | None, typer.Option(help="A rider's bib; repeat for more.")] = None,
+    truck_host: Annotated[
+        list[str] | None, typer.Option(help="Name or address relays reach the truck by; repeat.")
+    ] = None,
 ) -> None:
     """Make keys, certificates and a signed roster for a new event.
 
@@ -75,6 +78,7 @@ def event_new(
         now_s=clock.from_environment().now_s(),
         bibs=bibs,
         relays=list(dict.fromkeys(relay)),
+        truck_hosts=("localhost", "127.0.0.1", *(truck_host or ())),
     )
     _say(f"event {roster.event}: {len(bibs)} transponders, {len(roster.relays)} relays")
     typer.echo(str(folder))

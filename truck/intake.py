@@ -79,7 +79,7 @@ class Intake:
         properties.ReceiveMaximum = RECEIVE_MAX
         properties.MaximumPacketSize = BUNDLE_BYTES_MAX + 1024
         self._client.connect_async(
-            self._listener.host, self._listener.port, keepalive=5, clean_start=False,
+            self._listener.near, self._listener.port, keepalive=5, clean_start=False,
             properties=properties,
         )  # fmt: skip
         self._client.loop_start()
