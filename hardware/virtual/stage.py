@@ -102,7 +102,7 @@ def write_stage_from_rides(folder: Path, rides: dict[str, Ride]) -> None:
         course,
         [Starter(bib, name, "") for name, bib in sorted(bibs.items(), key=lambda item: item[1])],
         name="Recorded ride of " + ", ".join(sorted(rides)),
-        start_at_s=max(float(ride.measured_at_s[0]) for ride in rides.values()),
+        start_at_s=min(float(ride.measured_at_s[0]) for ride in rides.values()),
         checkpoints=checkpoints_of(course),
     )
 
