@@ -35,7 +35,6 @@ class Custody:
         self._handover, self._alarms, self._now_us = handover, alarms, now_us
         self._free_bytes_min = free_bytes_min
         self._held: list[Arrival] = []
-        self._durable = journal.next_record
         self._last_heard_us: dict[str, int] = {}
         self._turns = 0
         self._roster_mtime_ns = 0
@@ -61,10 +60,9 @@ class Custody:
                 record = self._journal.append(Kind.TICK, payload)
                 self._journal.sync()
             except OSError as error:
-                self._mend(error)
+                self._tell(error)
                 return _RETRY_S
             self._alarms.clear("journal")
-            self._durable = record + 1
             self._pipeline.commit(tick)
         self._intake.acknowledge(self._held, tick, record)
         self._held.clear()
@@ -76,10 +74,12 @@ class Custody:
 
     def look_for_roster(self, credentials: Credentials) -> None:
         """Take up a newer roster file, now and then; a wrong one is an alarm, never a stop."""
-        path = credentials.folder / "roster.json"
-        if self._turns % _ROSTER_LOOK_TICKS or not _changed(path, self._roster_mtime_ns):
+        if self._turns % _ROSTER_LOOK_TICKS:
             return
-        self._roster_mtime_ns = path.stat().st_mtime_ns
+        mtime_ns = _mtime_ns(credentials.folder / "roster.json")
+        if mtime_ns == self._roster_mtime_ns:
+            return
+        self._roster_mtime_ns = mtime_ns
         try:
             signed = credentials.roster_bytes()
             roster = open_roster(signed, credentials.authority())
@@ -94,10 +94,9 @@ class Custody:
             record = self._journal.append(Kind.ROSTER, signed)
             self._journal.sync()
         except OSError as error:
-            self._mend(error)
+            self._tell(error)
             self._roster_mtime_ns = 0
             return
-        self._durable = record + 1
         self._pipeline.use_roster(roster)
         self._handover.give(Handed(Record(record, Kind.ROSTER, signed), None, self._now_us()))
 
@@ -113,21 +112,17 @@ class Custody:
         )
         return False
 
-    def _mend(self, error: OSError) -> None:
-        """After a failed write or fsync nothing unacknowledged may be believed: cut it off."""
+    def _tell(self, error: OSError) -> None:
         self._alarms.set(
             "journal",
             f"the journal cannot be written ({error.strerror or error}); relays keep the packets",
             f"Check the disk of {self._journal.folder}; the truck tries again every second.",
         )
-        try:
-            self._journal.reopen(self._durable)
-        except (OSError, TruckError) as again:
-            self._alarms.set("journal", str(again), "Check the disk; it is tried again.")
 
 
-def _changed(path: Path, mtime_ns: int) -> bool:
+def _mtime_ns(path: Path) -> int:
+    """0 where there is no such file: the key stick may be out."""
     try:
-        return path.stat().st_mtime_ns != mtime_ns
+        return path.stat().st_mtime_ns
     except OSError:
-        return False
+        return 0

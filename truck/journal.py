@@ -4,9 +4,9 @@ It is the truth and the custody record; DuckDB is a view of it. A folder of segm
 at a start or when the last one is full, never written again once another follows:
 `segment` has the bytes.
 
-Recovery tells two things apart. A bad last record with nothing whole behind it is a torn write: it
-was never acknowledged, so it is set aside and cut off. Anything else (a bad record before whole
-ones, a bad older segment, an end before what the view already holds) is `Damaged` and is never
+Recovery tells two things apart. A bad last record with no other behind it is a torn write: it
+was never acknowledged, so it is set aside and cut off. Anything else (a bad record before
+others, a bad older segment, an end before what the view already holds) is `Damaged` and is never
 repaired in silence.
 """
 
@@ -14,7 +14,6 @@ import contextlib
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +31,7 @@ from truck.segment import (
     decode_segment,
     encode_record,
     encode_segment,
-    has_whole_record,
+    names_record,
     open_record,
     parse_record,
     segment_cipher,
@@ -49,22 +48,13 @@ class Record(NamedTuple):
     payload: bytes
 
 
-@dataclass(frozen=True)
-class Torn:
-    """A torn tail that recovery cut off and kept beside the segment."""
-
-    segment: int
-    offset: int
-    kept_in: Path
-
-
 class Journal:
     """An open journal: read from any record on, append at the end.
 
     Attributes:
         stream: the truck and epoch this journal belongs to.
         places: kind and place of every record, in order; number = index.
-        torn: what recovery cut off, or None.
+        torn: where the torn tail is kept that recovery cut off, or None.
     """
 
     def __init__(
@@ -94,15 +84,18 @@ class Journal:
         self.folder, self.stream = folder, stream
         self._key, self._sign, self._segment_bytes_max = key, sign, segment_bytes_max
         self.places: list[Place] = []
-        self.torn: Torn | None = None
+        self.torn: Path | None = None
         self._segments: dict[int, Segment] = {}
         self._ciphers: dict[int, AESGCM] = {}
         self._file: int | None = None
         self._size = 0
+        self._failed = False
+        self._durable, self._durable_chain = 0, GENESIS
         self._chain = GENESIS
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._recover()
+            self._mark_durable()
         except OSError as error:
             raise Misconfigured(
                 f"cannot use the journal folder {folder}: {error.strerror}",
@@ -120,32 +113,26 @@ class Journal:
         """The number the next record will have; all below are durable once `sync` has returned."""
         return len(self.places)
 
-    @property
-    def chain(self) -> bytes:
-        """The hash over everything so far."""
-        return self._chain
-
     def append(self, kind: Kind, payload: bytes) -> int:
-        """Write one record; durable only after `sync`.
+        """Write one record; durable, and to be read, only after `sync`.
+
+        After a failure the next call first starts over from what the disk really holds: records
+        that were not synced were never acknowledged, and are cut off.
 
         Returns:
             The record's number.
 
         Raises:
-            OSError: full or failing disk; call `reopen` before the next try.
+            OSError: full or failing disk; nothing since the last `sync` may be believed.
         """
-        if self._file is not None and self._size >= self._segment_bytes_max:
-            self.seal()
-        if self._file is None:
-            self._file = self._begin_segment()
-        number, segment = self.next_record, max(self._segments)
-        data, chain = encode_record(kind, number, payload, self._chain, self._cipher(segment))
-        _write_whole(self._file, data)
-        offset = self._size + RECORD_HEADER_BYTES
-        self.places.append(Place(number, kind, segment, offset, len(payload) + 16))
-        self._size += len(data)
-        self._chain = chain
-        return number
+        if self._failed:
+            self._start_over()
+        with self._failing():
+            if self._file is not None and self._size >= self._segment_bytes_max:
+                self.seal()
+            if self._file is None:
+                self._begin_segment()
+            return self._write(kind, payload)
 
     def seal(self) -> None:
         """End the segment with the truck's signature over the chain, and close it.
@@ -153,54 +140,31 @@ class Journal:
         Raises:
             OSError: as `append` and `sync`.
         """
-        if self._file is not None:
-            self._size = 0  # the seal itself never begins another segment
-            self.append(Kind.SEAL, self._sign(self._chain))
-            self.sync()
-            self.close()
+        if self._file is not None and not self._failed:
+            with self._failing():
+                self._write(Kind.SEAL, self._sign(self._chain))
+                self.sync()
+                self.close()
 
     def sync(self) -> None:
         """Make every record so far durable.
 
         Raises:
-            OSError: after which nothing written since the last `sync` may be believed; `reopen`.
+            OSError: as `append`.
         """
         if self._file is not None:
-            os.fdatasync(self._file)
-
-    def reopen(self, known_records: int) -> None:
-        """Start over from what the disk really holds, after a failed `append` or `sync`.
-
-        Records from `known_records` on were never acknowledged and are cut off.
-
-        Raises:
-            Damaged, Misconfigured: as on opening.
-            OSError: the disk still fails.
-        """
-        self.close()
-        if known_records < len(self.places):
-            place = self.places[known_records]
-            for later in range(place.segment + 1, max(self._segments) + 2):
-                self._path(later).unlink(missing_ok=True)
-            os.truncate(self._path(place.segment), place.begins)
-        fresh = Journal(
-            self.folder,
-            self._key,
-            self.stream,
-            self._sign,
-            known_records=known_records,
-            segment_bytes_max=self._segment_bytes_max,
-        )
-        self.__dict__.update(fresh.__dict__)
+            with self._failing():
+                os.fdatasync(self._file)
+            self._mark_durable()
 
     def read(self, start: int = 0) -> Iterator[Record]:
-        """Open records from number `start` on, in order.
+        """Open records from number `start` on, in order, as far as they are durable.
 
         Raises:
             Damaged: a record whose chain held does not open with this key.
         """
         current, data = -1, b""
-        for index in range(start, len(self.places)):
+        for index in range(start, self._durable):
             place = self.places[index]
             if place.segment != current or place.offset + place.length > len(data):
                 current, data = place.segment, self._path(place.segment).read_bytes()
@@ -208,7 +172,7 @@ class Journal:
 
     def last(self, kind: Kind, before: int | None = None) -> Record | None:
         """The newest record of a kind, of those numbered below `before`."""
-        for place in reversed(self.places[:before]):
+        for place in reversed(self.places[: self._durable if before is None else before]):
             if place.kind == kind:
                 return self._open(place, self._path(place.segment).read_bytes())
         return None
@@ -231,28 +195,73 @@ class Journal:
             self._ciphers[segment] = segment_cipher(self._key, self._segments[segment])
         return self._ciphers[segment]
 
-    def _begin_segment(self) -> int:
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Remember a failure, whatever it was, until `_start_over`."""
+        try:
+            yield
+        except BaseException:
+            self._failed = True
+            raise
+
+    def _start_over(self) -> None:
+        """Cut off what was written since the last `sync`; safe to try again."""
+        self.close()
+        del self.places[self._durable :]
+        self._chain = self._durable_chain
+        last = self.places[-1].segment if self.places else 0
+        for path in self.folder.glob("*.journal"):
+            if int(path.stem) > last:
+                path.unlink()
+        self._segments = {n: segment for n, segment in self._segments.items() if n <= last}
+        self._ciphers.clear()
+        if last:
+            os.truncate(self._path(last), self.places[-1].ends)
+            _sync(self._path(last))
+        _sync(self.folder)
+        self._failed = False
+
+    def _mark_durable(self) -> None:
+        self._durable, self._durable_chain = len(self.places), self._chain
+
+    def _write(self, kind: Kind, payload: bytes) -> int:
+        if self._file is None:
+            raise ValueError("no segment is open")
+        number, segment = self.next_record, max(self._segments)
+        data, chain = encode_record(kind, number, payload, self._chain, self._cipher(segment))
+        _write_whole(self._file, data)
+        offset = self._size + RECORD_HEADER_BYTES
+        self.places.append(Place(number, kind, segment, offset, len(payload) + 16))
+        self._size += len(data)
+        self._chain = chain
+        return number
+
+    def _begin_segment(self) -> None:
         number = max(self._segments, default=0) + 1
         salt = secrets.token_bytes(32)
         segment = Segment(number, self.next_record, self.stream, salt, self._chain)
         # a crash between here and the fsync leaves a short header: recovery removes it
-        descriptor = os.open(
+        self._file = os.open(
             self._path(number), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600
         )
-        _write_whole(descriptor, encode_segment(segment))
-        _sync_folder(self.folder)
+        _write_whole(self._file, encode_segment(segment))
+        _sync(self.folder)
         self._segments[number] = segment
         self._size = SEGMENT_BYTES
-        return descriptor
 
     def _recover(self) -> None:
         paths = sorted(self.folder.glob("*.journal"))
         for index, path in enumerate(paths):
             self._recover_segment(path, index + 1, is_last=index == len(paths) - 1)
+        # a killed truck's last record may stand in the page cache only: it is shown and
+        # acknowledged from now on, so it must be on the disk
+        if self.places:
+            _sync(self._path(self.places[-1].segment))
+        _sync(self.folder)
 
     def _recover_segment(self, path: Path, expected: int, *, is_last: bool) -> None:
         data = path.read_bytes()
-        if is_last and len(data) < SEGMENT_BYTES:
+        if is_last and (len(data) <= SEGMENT_BYTES or not any(data)):
             path.unlink()  # the crash came before its first record: nothing was ever in it
             return
         segment = self._read_segment_header(path, data, expected)
@@ -261,7 +270,7 @@ class Journal:
         while offset < len(data):
             place = parse_record(data, offset, chain, segment.number)
             if place is None or place.number != self.next_record:
-                self._judge_bad_tail(path, data, offset, segment.number, is_last=is_last)
+                self._judge_bad_tail(path, data, offset, is_last=is_last)
                 return
             self.places.append(place)
             chain, offset = chain_after(place, data), place.ends
@@ -281,25 +290,18 @@ class Journal:
             raise Damaged(f"journal segment {path} does not follow the one before. {_CURE}")
         return segment
 
-    def _judge_bad_tail(
-        self, path: Path, data: bytes, offset: int, segment: int, *, is_last: bool
-    ) -> None:
+    def _judge_bad_tail(self, path: Path, data: bytes, offset: int, *, is_last: bool) -> None:
         """Cut off a torn tail, or name the damage."""
-        if not is_last or has_whole_record(data, offset + 1, segment):
+        if not is_last or names_record(data, offset + 1, self.next_record):
             raise Damaged(
                 f"journal segment {path} is damaged at byte {offset}, record {self.next_record}; "
-                f"whole records follow it, so this is no torn write. {_CURE}"
+                f"records follow it, so this is no torn write. {_CURE}"
             )
         kept = path.with_suffix(f".torn-{offset}")
         with contextlib.suppress(OSError):  # a full disk must not keep the truck from starting
             kept.write_bytes(data[offset:])
-        descriptor = os.open(path, os.O_WRONLY)
-        try:
-            os.ftruncate(descriptor, offset)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        self.torn = Torn(segment, offset, kept)
+        os.truncate(path, offset)
+        self.torn = kept
 
 
 _CURE = (
@@ -314,8 +316,8 @@ def _write_whole(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

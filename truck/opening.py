@@ -101,8 +101,8 @@ def open_truck(
     journal = open_journal(home, config, truck_keys, store.records() if store else 0)
     if journal.torn is not None:
         notes.append(
-            f"the journal ended in a torn write of {home.journal}, segment {journal.torn.segment}; "
-            f"it was never acknowledged and is kept in {journal.torn.kept_in}"
+            "the journal ended in a torn write; it was never acknowledged and is kept in "
+            f"{journal.torn}"
         )
     view = truck_keys.new_view()
     if store is not None:

@@ -44,6 +44,10 @@ class Kind(IntEnum):
     SEAL = 4
 
 
+_KINDS = frozenset(Kind)
+_NUMBERS_MAX = 1 << 24  # of records in one segment: each has 68 bytes at least
+
+
 class Segment(NamedTuple):
     """A segment's header."""
 
@@ -102,7 +106,13 @@ def segment_cipher(key: bytes, segment: Segment) -> AESGCM:
 def encode_record(
     kind: Kind, number: int, payload: bytes, chain: bytes, cipher: AESGCM
 ) -> tuple[bytes, bytes]:
-    """A record's bytes, and the chain behind it."""
+    """A record's bytes, and the chain behind it.
+
+    Raises:
+        ValueError: the payload is larger than `parse_record` would ever take back.
+    """
+    if len(payload) + 16 > RECORD_BYTES_MAX:
+        raise ValueError(f"a record of {len(payload)} bytes")
     header = _RECORD.pack(_SYNC, kind, len(payload) + 16, number)
     body = cipher.encrypt(_nonce(number), payload, header)
     after = hashlib.sha256(chain + header + body).digest()
@@ -143,11 +153,15 @@ def chain_after(place: Place, data: bytes) -> bytes:
     return data[place.ends - _CHAIN_BYTES : place.ends]
 
 
-def has_whole_record(data: bytes, offset: int, segment: int) -> bool:
-    """Whether any record at or after `offset` is whole, its chain taken from the bytes before."""
+def names_record(data: bytes, offset: int, above: int) -> bool:
+    """Whether the header of a record numbered higher stands anywhere from `offset` on.
+
+    One record is made durable before the next is written, so no torn write leaves such a header.
+    """
     at = data.find(_SYNC_BYTES, offset)
-    while at != -1:
-        if parse_record(data, at, data[at - _CHAIN_BYTES : at], segment) is not None:
+    while 0 <= at <= len(data) - _RECORD.size:
+        _, kind, length, number = _RECORD.unpack_from(data, at)
+        if above < number < above + _NUMBERS_MAX and kind in _KINDS and length <= RECORD_BYTES_MAX:
             return True
         at = data.find(_SYNC_BYTES, at + 1)
     return False
