@@ -222,11 +222,12 @@ def test_a_disk_that_refuses_is_said_and_nothing_is_lost_when_it_lets_us_again(e
     relay.wait_for(lambda s: s["connected"], "connected")
     resource.prlimit(relay.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
     truck.acks = False
-    sent = set()
-    for seq in range(10):
+    sent, seq = set(), 0
+    while (status := relay.status())["spool"]["held"] <= 3:  # a busy machine makes fewer bundles
         sent |= relay.hear(*(event.packet(device, seq) for device in (1, 2, 3)))
+        seq += 1
+        assert seq < 100, "nothing is held in memory"
         time.sleep(0.15)
-    status = relay.wait_for(lambda s: s["spool"]["held"] > 3, "held in memory")
     assert status["spool"]["error"]
     assert status["errors"]["spool"].startswith("cannot spool: ")
     assert relay.command("status", relay.home).returncode == 1
@@ -238,7 +239,7 @@ def test_a_disk_that_refuses_is_said_and_nothing_is_lost_when_it_lets_us_again(e
     assert status["errors"] == {}
     assert status["spool"]["bundles"] > 3
     assert status["spool"]["unspooled"] == 0
-    assert status["heard_distinct"] == 30
+    assert status["heard_distinct"] == len(sent) >= 12
     truck.ack(*truck.messages)
     relay.wait_for(lambda s: s["spool"]["bundles"] == 0, "committed")
 
