@@ -1,17 +1,17 @@
 """One process a job: a lock the kernel drops when its holder dies, however it dies."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from hardware.errors import Locked, Misconfigured
+from hardware.home import take_lock
 
 
 @contextmanager
 def hold_lock(path: Path, what: str) -> Iterator[None]:
-    """Hold `path` while the block runs.
+    """Hold `path` while the block runs; `what` says what the holder does.
 
     Raises:
         Locked: when another process holds it.
@@ -19,16 +19,12 @@ def hold_lock(path: Path, what: str) -> Iterator[None]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise Misconfigured(
-            f"cannot write {path}: {error.strerror}", "Choose a folder this user may write."
+            f"cannot write {path.parent}: {error.strerror}", "Choose a folder this user may write."
         ) from error
+    descriptor = take_lock(path, f"another process is {what}")
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Locked(f"another process is {what}", "Stop it first, or let it work.") from error
         yield
     finally:
         os.close(descriptor)

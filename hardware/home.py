@@ -35,13 +35,17 @@ def check(config: Path) -> None:
 
 
 def lock(folder: Path, machine: str) -> int:
-    """Take a home for this process; the descriptor holds it until the process ends.
+    """Take a home for this process, see `take_lock`."""
+    return take_lock(folder / "lock", f"another {machine} runs in {folder}")
+
+
+def take_lock(path: Path, otherwise: str) -> int:
+    """Take a lock file; the descriptor holds it until it is closed or the process ends.
 
     Raises:
-        Locked: when another process holds it.
+        Locked: when another process holds it, with the sentence `otherwise`.
         Misconfigured: when the folder cannot be written.
     """
-    path = folder / "lock"
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -52,9 +56,7 @@ def lock(folder: Path, machine: str) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(descriptor)
-        raise Locked(
-            f"another {machine} runs in {folder}", "Stop it, or choose another home."
-        ) from error
+        raise Locked(otherwise, "Stop it, or choose another folder.") from error
     return descriptor
 
 
