@@ -43,11 +43,13 @@ def init(
     ] = None,
 ) -> None:
     """Make a truck's home. Keep the credentials on a stick, not on this disk."""
+    from truck.opening import read_roster
+
     at_home = TruckHome(folder)
     if at_home.config.exists():
         raise Misconfigured(f"{folder} is a truck's home already", "Choose an empty folder.")
     held = Credentials(credentials)
-    held.roster()
+    read_roster(held, None)
     held.check_tls()
     fields = {
         "name": name,
@@ -270,16 +272,17 @@ def quarantine(folder: HomeArgument) -> None:
     aside = folder / "quarantine" / config.stream
     if aside.exists():
         raise Misconfigured(f"{aside} exists already", "Move it away first.")
-    aside.mkdir(parents=True)
-    for path in (at_home.journal, at_home.view, Path(f"{at_home.view}.wal")):
-        if path.exists():
-            shutil.move(path, aside / path.name)
     fields = {
         name: [str(p) for p in value] if isinstance(value, list) else value
         for name, value in config.model_dump().items()
     }
     fields["epoch"] = new_epoch(clock.from_environment().now_s())
+    # the new epoch first: if what follows fails, the old journal is refused, never begun anew
     fresh = home.save_settings(TruckConfig, at_home.config, fields)
+    aside.mkdir(parents=True)
+    for path in (at_home.journal, at_home.view, Path(f"{at_home.view}.wal")):
+        if path.exists():
+            shutil.move(path, aside / path.name)
     typer.echo(f"the old journal is in {aside}; the new stream is {fresh.stream}")
 
 

@@ -4,13 +4,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from hardware.errors import Refused, TruckError
+from hardware.errors import Misconfigured
 from hardware.keys import Credentials
-from hardware.roster import check_newer, open_roster
 from truck.alarms import Alarms
 from truck.handover import Handed, Handover
 from truck.intake import Arrival, Intake
 from truck.journal import Journal, Record
+from truck.opening import read_roster
 from truck.pipeline import Pipeline
 from truck.segment import Kind
 
@@ -49,7 +49,8 @@ class Custody:
         self._turns += 1
         if not self._has_room():
             return _RETRY_S
-        self._held += self._intake.take(wait_s)
+        if not self._held:
+            self._held = self._intake.take(wait_s)
         if not self._held:
             return 0.0
         tick = self._pipeline.accept([a.message for a in self._held], self._now_us())
@@ -65,7 +66,7 @@ class Custody:
             self._alarms.clear("journal")
             self._pipeline.commit(tick)
         self._intake.acknowledge(self._held, tick, record)
-        self._held.clear()
+        self._held = []
         for relay in {b.relay for b in (*tick.bundles, *tick.resent)}:
             self._last_heard_us[relay] = tick.at_us
         if not tick.is_empty():
@@ -77,15 +78,13 @@ class Custody:
         if self._turns % _ROSTER_LOOK_TICKS:
             return
         mtime_ns = _mtime_ns(credentials.folder / "roster.json")
-        if mtime_ns == self._roster_mtime_ns:
+        if mtime_ns in (0, self._roster_mtime_ns):
             return
         self._roster_mtime_ns = mtime_ns
         try:
-            signed = credentials.roster_bytes()
-            roster = open_roster(signed, credentials.authority())
-            check_newer(self._pipeline.roster, roster)
-        except (TruckError, Refused) as error:
-            self._alarms.set("roster", str(error), "Fetch the roster of this event again.")
+            signed, roster = read_roster(credentials, self._pipeline.roster)
+        except Misconfigured as error:
+            self._alarms.set("roster", str(error), "The roster in force stays so until then.")
             return
         self._alarms.clear("roster")
         if roster == self._pipeline.roster:

@@ -11,13 +11,15 @@ import cbor2
 import duckdb
 import numpy as np
 
-from hardware.errors import Damaged
-from hardware.keys import Credentials
+from hardware.errors import Damaged, Misconfigured, Refused
+from hardware.keys import Credentials, box_public
+from hardware.roster import Roster, check_newer, open_roster
 from hardware.signing import SigningKey
 from truck.config import TruckConfig, TruckHome
 from truck.journal import Journal
 from truck.pipeline import BACKFILL_AGE_S_MAX, Pipeline
-from truck.race.stage import load_stage, stage_files
+from truck.race.race import Race
+from truck.race.stage import stage_files, stage_from_files
 from truck.replay_window import digest_of
 from truck.segment import Kind
 from truck.store.append import Store
@@ -131,18 +133,72 @@ def remember(pipeline: Pipeline, store: Store, now_us: int) -> None:
 def begin(opened: Opened, config: TruckConfig, credentials: Credentials) -> None:
     """Journal the roster and the stage where they differ from the last ones, and apply them.
 
+    What the journal holds is applied at every start to come, so both are proven first. A roster
+    that cannot be used is told and the one in force stays, as while the truck runs.
+
     Raises:
-        Misconfigured: a stage folder that cannot be used.
+        Misconfigured: a stage folder that cannot be used, no roster, keys of another event.
         OSError: the journal cannot be written.
     """
-    load_stage(config.stage)  # its sentence now, not a Damaged later
-    wanted = {
-        Kind.ROSTER: credentials.roster_bytes(),
-        Kind.STAGE: cbor2.dumps(dict(sorted(stage_files(config.stage).items()))),
+    journal, in_force = opened.journal, opened.view.roster
+    files = stage_files(config.stage)
+    stage = cbor2.dumps(dict(sorted(files.items())))
+    last = journal.last(Kind.STAGE)
+    new_stage = last is None or last.payload != stage
+    if new_stage:
+        Race(stage_from_files(files))
+    try:
+        signed, roster = read_roster(credentials, in_force)
+    except Misconfigured as error:
+        if in_force is None:
+            raise
+        check_keys(in_force, credentials)
+        opened.notes.append(f"{error} The roster in the journal stays in force")
+    else:
+        if roster != in_force:
+            journal.append(Kind.ROSTER, signed)
+            journal.sync()
+    if new_stage:
+        journal.append(Kind.STAGE, stage)
+        journal.sync()
+    catch_up(opened.store, journal, opened.view)
+
+
+def read_roster(credentials: Credentials, in_force: Roster | None) -> tuple[bytes, Roster]:
+    """The roster of a credentials folder, as signed and as it reads, fit to be used.
+
+    Raises:
+        Misconfigured: missing, broken, forged, older, of another event or for other keys.
+    """
+    signed = credentials.roster_bytes()
+    try:
+        roster = open_roster(signed, credentials.authority())
+    except Refused as refusal:
+        raise Misconfigured(
+            f"the roster in {credentials.folder} is no roster of this event: {refusal}",
+            "Fetch it from the authority again.",
+        ) from refusal
+    if in_force is not None:
+        check_newer(in_force, roster)
+    check_keys(roster, credentials)
+    return signed, roster
+
+
+def check_keys(roster: Roster, credentials: Credentials) -> None:
+    """Whether the truck's keys are those that bikes seal for and relays believe.
+
+    With others every packet would be refused, or no relay would ever forget.
+
+    Raises:
+        Misconfigured: they are not.
+    """
+    held = {
+        "event.key": box_public(credentials.secret("event")) == roster.event_box_public,
+        "truck.key": credentials.signing_key("truck").public == roster.truck_sign_public,
     }
-    for kind, payload in wanted.items():
-        last = opened.journal.last(kind)
-        if last is None or last.payload != payload:
-            opened.journal.append(kind, payload)
-    opened.journal.sync()
-    catch_up(opened.store, opened.journal, opened.view)
+    for name, is_ours in held.items():
+        if not is_ours:
+            raise Misconfigured(
+                f"{credentials.folder / name} is not the key that the roster names",
+                "Take the whole credentials folder of this truck from the authority.",
+            )

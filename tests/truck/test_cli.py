@@ -187,7 +187,7 @@ def test_a_stage_folder_with_a_missing_column_is_named(small: SmallTruck) -> Non
 def test_a_roster_signed_by_another_authority_is_refused(small: SmallTruck, tmp_path: Path) -> None:
     other = SmallTruck(tmp_path / "other")
     shutil.copy(other.event.folder / "truck" / "roster.json", small.event.folder / "truck")
-    refused(truck("run", small.home.folder), 65, "signature")
+    refused(truck("run", small.home.folder), 78, "signature", "roster")
 
 
 @pytest.mark.parametrize("port", ["--broker-port", "--page-port"])
