@@ -18,10 +18,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hardware.bundle import BUNDLE_BYTES_MAX
 from hardware.errors import Misconfigured, Unavailable
 from hardware.keys import Credentials, write_file
 
 START_S_MAX = 10.0
+MESSAGE_BYTES_MAX = BUNDLE_BYTES_MAX + 1024  # what is larger is never forwarded; topic included
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -58,6 +60,8 @@ def mosquitto_config(
         "tls_version tlsv1.3",
         "require_certificate true",
         "use_identity_as_username true",
+        "use_username_as_clientid true",  # a stolen relay's key must not take the truck's session
+        f"max_packet_size {MESSAGE_BYTES_MAX}",
         "allow_anonymous false",
         f"acl_file {acl.resolve()}",
         "persistence false",

@@ -18,10 +18,10 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from hardware import topics
-from hardware.bundle import ACKED_MAX, BUNDLE_BYTES_MAX, Ack, encode_ack
+from hardware.bundle import ACKED_MAX, Ack, encode_ack
 from hardware.keys import Credentials
 from hardware.signing import SigningKey
-from truck.broker import Listener
+from truck.broker import MESSAGE_BYTES_MAX, Listener
 from truck.pipeline import Message
 from truck.tick import Tick
 
@@ -77,7 +77,7 @@ class Intake:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = _SESSION_S
         properties.ReceiveMaximum = RECEIVE_MAX
-        properties.MaximumPacketSize = BUNDLE_BYTES_MAX + 1024
+        properties.MaximumPacketSize = MESSAGE_BYTES_MAX
         self._client.connect_async(
             self._listener.near, self._listener.port, keepalive=5, clean_start=False,
             properties=properties,

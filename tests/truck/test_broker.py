@@ -16,7 +16,7 @@ from small_event import Event, make_event
 from hardware import clock
 from hardware.errors import Misconfigured
 from hardware.keys import Credentials
-from truck.broker import Broker
+from truck.broker import MESSAGE_BYTES_MAX, Broker
 from truck.cast import free_ports
 from truck.intake import Intake
 from truck.tick import BundleSeen, Tick
@@ -42,11 +42,13 @@ class Peer:
     """An MQTT client with some credentials."""
 
     def __init__(
-        self, broker: Broker, credentials: Credentials, *, certificate: bool = True
+        self, broker: Broker, credentials: Credentials, name: str = "", *, certificate: bool = True
     ) -> None:
         self.messages: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self.codes: queue.Queue[Any] = queue.Queue()
-        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self.client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, name, protocol=MQTTProtocolVersion.MQTTv5
+        )
         ca, own, key = credentials.tls
         context = ssl.create_default_context(cafile=str(ca))
         if certificate:
@@ -106,6 +108,28 @@ def test_a_relay_may_write_its_lanes_and_read_its_acks_and_nothing_else(
     finally:
         truck.close()
         moto.close()
+
+
+def test_a_stolen_relay_can_neither_take_the_trucks_session_nor_send_what_is_too_large(
+    event: Event, broker: Broker
+) -> None:
+    truck = Peer(broker, event.truck, "truck")
+    assert not truck.codes.get(timeout=5).is_failure
+    hung_up: queue.Queue[str] = queue.Queue()
+    truck.client.on_disconnect = lambda *_: hung_up.put("truck")
+    thief = Peer(broker, relay(event, "moto-1"), "truck")
+    thief.client.on_disconnect = lambda *_: hung_up.put("thief")
+    try:
+        assert not thief.codes.get(timeout=5).is_failure
+        time.sleep(0.3)
+        assert hung_up.empty()
+        thief.client.publish("up/l/moto-1", bytes(MESSAGE_BYTES_MAX), qos=1)
+        assert hung_up.get(timeout=5) == "thief"
+        time.sleep(0.3)
+        assert "truck" not in hung_up.queue
+    finally:
+        truck.close()
+        thief.close()
 
 
 def test_without_a_certificate_or_with_a_foreign_one_nobody_connects(
