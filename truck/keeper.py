@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import duckdb
 
+from hardware import clock
 from hardware.errors import Damaged, Misconfigured
 from truck.alarms import Alarms
 from truck.config import TruckHome
@@ -20,6 +21,7 @@ from truck.view import Tables
 
 RECORDS_MAX = 1024
 _RECORDS_PER_COMMIT = 64
+_RETRY_S = 1.0
 
 
 class Keeper:
@@ -39,6 +41,7 @@ class Keeper:
         self._alarms, self._committed = alarms, committed
         self._queue: queue.Queue[tuple[int, Tables]] = queue.Queue(RECORDS_MAX)
         self._must_catch_up = False
+        self._failing = False
         self._next = journal.next_record
 
     @property
@@ -86,8 +89,11 @@ class Keeper:
 
     def _mend(self, why: str) -> None:
         """Reopen the view, or make it again, and bring it to the journal's end."""
-        self._alarms.set("view", f"the view is being mended: {why}", "Nothing to do; live goes on.")
-        self._must_catch_up = False
+        if not self._failing:
+            self._alarms.set(
+                "view", f"the view is being mended: {why}", "Nothing to do; live goes on."
+            )
+        self._must_catch_up = self._failing = False
         while self._take(0.0):
             pass
         self.store.close()
@@ -105,6 +111,7 @@ class Keeper:
             self._alarms.set(
                 "view", f"the view cannot be written: {error}", "Check the disk; it is tried again."
             )
-            self._must_catch_up = True
+            self._must_catch_up = self._failing = True
+            clock.sleep_s(_RETRY_S)
             return
         self._alarms.clear("view")
