@@ -269,6 +269,8 @@ class Service:
             home.write_status(self._home.folder, self.status())
         except Misconfigured as error:
             self.alarms.set("status", str(error), "Free space on the truck's disk.")
+        else:
+            self.alarms.clear("status")
 
 
 class _Stage:
