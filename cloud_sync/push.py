@@ -16,7 +16,7 @@ from secrets import SystemRandom
 from cloud_sync.outbox import Entry, Outbox, State
 from cloud_sync.remote import AlreadyThere, NotThere, Remote
 from hardware.clock import Clock
-from hardware.errors import Damaged, TruckError, Unavailable
+from hardware.errors import Damaged, Misconfigured, TruckError, Unavailable
 
 _THREADS = 4
 _ONCE_ATTEMPTS = 4
@@ -73,13 +73,15 @@ class Pusher:
         self._spool, self._outbox, self._remote = spool, outbox, remote
         self._clock, self._stop, self._progress = clock, stop, progress
         self._random = SystemRandom()
+        self._has_committed = False
 
     def push(self, *, watch: bool) -> None:
         """Commit what waits; with `watch`, go on until stopped, however long the remote is away.
 
         Raises:
             Unavailable: without `watch`, when the remote does not answer a few times.
-            Damaged, Misconfigured: alarms that a retry does not cure.
+            Misconfigured: a remote that never took a batch in this run.
+            Damaged: an alarm that a retry does not cure.
         """
         failures = 0
         try:
@@ -91,9 +93,9 @@ class Pusher:
                         break
                     else:
                         self._idle()
-                except Unavailable as error:
+                except (Unavailable, Misconfigured) as error:
                     failures += 1
-                    if not watch and failures >= _ONCE_ATTEMPTS:
+                    if not self._is_worth_waiting(error, failures, watch=watch):
                         raise
                     self._note("waiting", str(error))
                     self._stop.wait(self._backoff_s(failures))
@@ -101,6 +103,12 @@ class Pusher:
             self._note("failed", str(error))
             raise
         self._note("stopped" if self._stop.is_set() else "done")
+
+    def _is_worth_waiting(self, error: TruckError, failures: int, *, watch: bool) -> bool:
+        """Whether the remote may come back; one that took a batch of ours was configured well."""
+        if isinstance(error, Misconfigured):
+            return watch and self._has_committed
+        return watch or failures < _ONCE_ATTEMPTS
 
     def _push_waiting(self) -> bool:
         """Commit all that waits now; whether there was any."""
@@ -113,6 +121,7 @@ class Pusher:
             self._outbox.move(entry.batch, State.STORED)
             put_proven(self._remote, entry.batch.manifest_key(), entry.manifest)
             self._outbox.move(entry.batch, State.COMMITTED)
+            self._has_committed = True
             self._release()
             self._progress(entry)
         return True

@@ -158,6 +158,26 @@ def test_a_watching_pusher_outlives_an_absent_remote_and_ends_on_sigterm(
     assert state(cli, spool)["error"] == ""
 
 
+def test_a_watching_pusher_waits_for_a_folder_that_worked_before(
+    cli, crew, spool: Path, tmp_path: Path
+) -> None:
+    remote, away = tmp_path / "r", tmp_path / "away"
+    pusher = watch(spool, remote)
+    try:
+        await_true(lambda: count(remote, "manifest") == 3, "the first push")
+        remote.rename(away)
+        remote.write_text("no folder")
+        crew.seal(spool, [40])
+        await_true(lambda: "Choose a folder" in state(cli, spool)["error"], "the error")
+        assert pusher.poll() is None
+        remote.unlink()
+        away.rename(remote)
+        await_true(lambda: count(remote, "manifest") == 4, "the second push")
+    finally:
+        pusher.kill()
+        pusher.communicate()
+
+
 def state(cli, spool: Path) -> dict:
     return cli("status", spool, "--json").json()
 
