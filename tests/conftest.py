@@ -7,6 +7,7 @@ Where something real is missing a test is skipped loudly, or fails when TRUCK_TE
 import os
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,23 @@ def without_mosquitto() -> list[str]:
     if shutil.which("unshare") is None or subprocess.run([*hidden, "true"], check=False).returncode:
         _missing("the right to hide mosquitto (unshare, mount)")
     return hidden
+
+
+@pytest.fixture
+def mount() -> Iterator[Callable[[Path, int], None]]:
+    """Puts a disk of its own, of so many bytes, at a folder for as long as the test runs."""
+    mounted: list[Path] = []
+
+    def mount_at(folder: Path, size: int) -> None:
+        folder.mkdir(parents=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+        if shutil.which("mount") is None or subprocess.run(command, check=False).returncode:
+            _missing("the right to mount a disk")
+        mounted.append(folder)
+
+    yield mount_at
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture(scope="session")
