@@ -2,8 +2,10 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from hardware import topics
 from hardware.errors import Misconfigured
 from hardware.keys import Credentials
 from truck.alarms import Alarms
@@ -16,6 +18,15 @@ from truck.segment import Kind
 
 _ROSTER_LOOK_TICKS = 10
 _RETRY_S = 1.0
+
+
+@dataclass
+class RelayHeard:
+    """What has come from one relay since the start: bundles by lane, the last one's time."""
+
+    last_us: int
+    live: int = 0
+    backfill: int = 0
 
 
 class Custody:
@@ -35,14 +46,14 @@ class Custody:
         self._handover, self._alarms, self._now_us = handover, alarms, now_us
         self._free_bytes_min = free_bytes_min
         self._held: list[Arrival] = []
-        self._last_heard_us: dict[str, int] = {}
+        self._relays: dict[str, RelayHeard] = {}
         self._turns = 0
         self._roster_mtime_ns = 0
 
     @property
-    def last_heard_us(self) -> dict[str, int]:
-        """When each relay was last heard of, by the truck's clock."""
-        return dict(self._last_heard_us)
+    def relays(self) -> dict[str, RelayHeard | None]:
+        """By name every relay of the roster; None where nothing has come yet."""
+        return {r.name: self._relays.get(r.name) for r in self._pipeline.roster.relays}
 
     def turn(self, wait_s: float) -> float:
         """Judge what has arrived; returns how long to pause before the next turn, seconds."""
@@ -66,12 +77,21 @@ class Custody:
             self._alarms.clear("journal")
             self._pipeline.commit(tick)
         self._intake.acknowledge(self._held, tick, record)
+        self._count(self._held, {b.relay for b in (*tick.bundles, *tick.resent)}, tick.at_us)
         self._held = []
-        for relay in {b.relay for b in (*tick.bundles, *tick.resent)}:
-            self._last_heard_us[relay] = tick.at_us
         if not tick.is_empty():
             self._handover.give(Handed(Record(record, Kind.TICK, payload), tick, self._now_us()))
         return 0.0
+
+    def _count(self, arrivals: list[Arrival], proven: set[str], at_us: int) -> None:
+        for topic in (arrival.message.topic for arrival in arrivals):
+            for relay in proven & {topic.rpartition("/")[2]}:
+                heard = self._relays.setdefault(relay, RelayHeard(at_us))
+                heard.last_us = at_us
+                if topic == topics.live(relay):
+                    heard.live += 1
+                else:
+                    heard.backfill += 1
 
     def look_for_roster(self, credentials: Credentials) -> None:
         """Take up a newer roster file, now and then; a wrong one is an alarm, never a stop."""

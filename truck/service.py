@@ -186,9 +186,13 @@ class Service:
             "relays": [
                 {
                     "name": name,
-                    "last_heard_age_s": round(self._clock.wall_s((now_us - at_us) / 1e6), 1),
+                    "last_heard_age_s": None
+                    if heard is None
+                    else round(self._clock.wall_s((now_us - heard.last_us) / 1e6), 1),
+                    "bundles": heard.live + heard.backfill if heard else 0,
+                    "backfill": heard.backfill if heard else 0,
                 }
-                for name, at_us in sorted(self._custody.last_heard_us.items())
+                for name, heard in sorted(self._custody.relays.items())
             ],
             "cloud": self._cloud(now_us / 1e6),
             "alarms": self.alarms.rows(),

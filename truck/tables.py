@@ -74,7 +74,9 @@ def print_status(console: Console, document: dict[str, Any], *, running: bool) -
         highlight=False,
     )
     for relay in document["relays"]:
-        console.print(f"relay {relay['name']}: last heard {relay['last_heard_age_s']} s ago")
+        age_s = relay["last_heard_age_s"]
+        heard = "never heard" if age_s is None else f"last heard {age_s} s ago"
+        console.print(f"relay {relay['name']}: {heard}, {relay['backfill']} bundles late")
     cloud = document["cloud"]
     if "sealed" in cloud:
         console.print(

@@ -74,7 +74,8 @@ export function showOperations(frame) {
     : [node("tr", {}, node("td", { class: "is-quiet" }, "none"))]);
   refill($("relays"), JSON.stringify(relays), () => relays.length
     ? relays.map((relay) => node("tr", {}, node("th", { scope: "row" }, relay.name),
-      node("td", { class: `number ${relay.last_heard_age_s > 10 ? "is-bad" : ""}` }, `${seconds(relay.last_heard_age_s, 0)} ago`),
+      node("td", { class: `number ${relay.last_heard_age_s === null || relay.last_heard_age_s > 10 ? "is-bad" : ""}` },
+        relay.last_heard_age_s === null ? "never" : `${seconds(relay.last_heard_age_s, 0)} ago`),
       node("td", { class: "number" }, whole(relay.bundles)), node("td", { class: "number" }, whole(relay.backfill))))
     : [node("tr", {}, node("td", { class: "is-quiet", colspan: 4 }, "none heard yet"))]);
   showCloud(cloud);
