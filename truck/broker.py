@@ -24,6 +24,7 @@ from hardware.keys import Credentials, write_file
 
 START_S_MAX = 10.0
 MESSAGE_BYTES_MAX = BUNDLE_BYTES_MAX + 1024  # what is larger is never forwarded; topic included
+_QUEUED_BYTES_MAX = 256 << 20
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -65,7 +66,9 @@ def mosquitto_config(
         "allow_anonymous false",
         f"acl_file {acl.resolve()}",
         "persistence false",
+        "retain_available false",
         "max_queued_messages 0",  # the default of 1,000 drops the rest in silence
+        f"max_queued_bytes {_QUEUED_BYTES_MAX}",  # what is dropped was not acknowledged: it returns
         "max_inflight_messages 0",  # the truck's ReceiveMaximum is the bound
         "set_tcp_nodelay true",
         "log_dest stderr",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from truck.journal import Record
 from truck.tick import Tick
 
-TICKS_MAX = 256
+TICKS_MAX = 64
 
 
 class Handed(NamedTuple):

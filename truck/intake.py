@@ -26,6 +26,7 @@ from truck.pipeline import Message
 from truck.tick import Tick
 
 RECEIVE_MAX = 1000
+TICK_BYTES_MAX = 4 << 20  # a record is at most thrice that, far below what a segment takes
 _SESSION_S = 3600
 _USER_TIMEOUT_MS = 5000
 
@@ -89,12 +90,21 @@ class Intake:
         self._client.disconnect()
         self._client.loop_stop()
 
+    def keep_alive(self) -> None:
+        """Start the network thread again if an error in paho has ended it; call now and then."""
+        self._client.loop_start()
+
     def take(self, wait_s: float) -> list[Arrival]:
-        """All that has arrived, waiting for the first at most `wait_s`."""
+        """What has arrived, as much as one tick holds; waits for the first at most `wait_s`."""
         if not self._arrived:
             self._wake.wait(wait_s)
         self._wake.clear()
-        return [self._arrived.popleft() for _ in range(len(self._arrived))]
+        taken: list[Arrival] = []
+        taken_bytes = 0
+        while self._arrived and taken_bytes < TICK_BYTES_MAX:
+            taken.append(self._arrived.popleft())
+            taken_bytes += len(taken[-1].message.payload)
+        return taken
 
     def acknowledge(self, arrivals: Sequence[Arrival], tick: Tick, record: int) -> None:
         """Tell relays what is safe now, then let the broker forget the messages."""
@@ -125,6 +135,8 @@ class Intake:
             self.last_error = f"the link to the broker was lost: {code}"
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        if message.qos == 0:
+            return  # relays never send it, and no window of the broker bounds it
         # an exception here would end paho's thread, so nothing is judged here
         arrived = Message(message.topic, bytes(message.payload), self._now_us())
         self._arrived.append(Arrival(arrived, message.mid, message.qos))

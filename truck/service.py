@@ -140,10 +140,12 @@ class Service:
                 ("replicate", self._replicate),
             )
         ]
-        while not self._stop.wait(1.0):
-            self._supervise()
-        for stage in stages:
-            stage.end()
+        try:
+            while not self._stop.wait(1.0):
+                self._supervise()
+        finally:
+            for stage in stages:
+                stage.end()
         if self._error is None:
             _journalled(self._opened.journal.seal)
 
@@ -259,6 +261,7 @@ class Service:
 
     def _supervise(self) -> None:
         """Once a second: the broker lives, the link to it holds, the status is written."""
+        self._intake.keep_alive()
         if not self._broker.is_running():
             self.alarms.set("broker", "the broker ended; it is started again", "Nothing to do.")
             try:

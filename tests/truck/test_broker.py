@@ -3,6 +3,7 @@
 import queue
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from hardware.errors import Misconfigured
 from hardware.keys import Credentials
 from truck.broker import MESSAGE_BYTES_MAX, Broker
 from truck.cast import free_ports
-from truck.intake import Intake
+from truck.intake import TICK_BYTES_MAX, Arrival, Intake
 from truck.tick import BundleSeen, Tick
 
 
@@ -174,6 +175,94 @@ def test_a_port_in_use_and_a_missing_certificate_are_one_sentence_each(
     nothing = Credentials(tmp_path / "nothing")
     with pytest.raises(Misconfigured, match="CA certificate"):
         Broker(tmp_path, "127.0.0.1", port, nothing).start(clock.sleep_s)
+
+
+def test_what_no_window_bounds_is_not_taken(event: Event, broker: Broker) -> None:
+    intake = Intake(
+        broker.listener, event.truck, event.roster.event_id, event.truck.signing_key("truck"),
+        lambda: 5,
+    )  # fmt: skip
+    moto = Peer(broker, relay(event, "moto-1"))
+    try:
+        intake.start()
+        wait_until(lambda: intake.is_connected)
+        time.sleep(0.3)
+        moto.client.publish("up/l/moto-1", b"unbounded", qos=0)
+        moto.client.publish("up/l/moto-1", b"bounded", qos=1)
+        arrivals = intake.take(5.0)
+        intake.acknowledge(arrivals, Tick(at_us=0), 0)
+        assert [a.message.payload for a in arrivals] == [b"bounded"]
+        time.sleep(0.3)
+    finally:
+        intake.stop()
+        moto.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_error_in_the_network_thread_does_not_silence_the_truck(
+    event: Event, broker: Broker
+) -> None:
+    intake = Intake(
+        broker.listener, event.truck, event.roster.event_id, event.truck.signing_key("truck"),
+        lambda: 5,
+    )  # fmt: skip
+    moto = Peer(broker, relay(event, "moto-1"))
+    sound = intake._client.on_message
+    failed = threading.Event()
+
+    def fail(*_: Any) -> None:
+        intake._client.on_message = sound
+        failed.set()
+        raise RuntimeError
+
+    try:
+        intake.start()
+        wait_until(lambda: intake.is_connected)
+        intake._client.on_message = fail
+        time.sleep(0.3)
+        moto.client.publish("up/l/moto-1", b"one", qos=1)
+        assert failed.wait(5.0)
+        moto.client.publish("up/l/moto-1", b"two", qos=1)
+        assert intake.take(1.0) == []
+        intake.keep_alive()
+        arrivals: list[Arrival] = []
+        wait_until(lambda: len(arrivals.extend(intake.take(0.1)) or arrivals) == 2)
+        assert {a.message.payload for a in arrivals} == {b"one", b"two"}
+        intake.acknowledge(arrivals, Tick(at_us=0), 0)
+        time.sleep(0.3)
+    finally:
+        intake.stop()
+        moto.close()
+
+
+def test_one_tick_takes_a_few_mebibytes_and_leaves_the_rest_for_the_next(
+    event: Event, broker: Broker
+) -> None:
+    intake = Intake(
+        broker.listener, event.truck, event.roster.event_id, event.truck.signing_key("truck"),
+        lambda: 5,
+    )  # fmt: skip
+    moto = Peer(broker, relay(event, "moto-1"))
+    count, size = 24, 400_000
+    try:
+        intake.start()
+        wait_until(lambda: intake.is_connected)
+        time.sleep(0.3)
+        for _ in range(count):
+            moto.client.publish("up/b/moto-1", bytes(size), qos=1)
+        time.sleep(1.5)
+        sizes = []
+        while sum(sizes) < count:
+            arrivals = intake.take(5.0)
+            intake.acknowledge(arrivals, Tick(at_us=0), 0)
+            sizes.append(len(arrivals))
+        assert sum(sizes) == count
+        assert max(sizes) <= TICK_BYTES_MAX // size + 1 < count
+        time.sleep(0.3)
+    finally:
+        intake.stop()
+        moto.close()
 
 
 def test_intake_takes_messages_and_acknowledges_what_a_tick_holds(
