@@ -19,6 +19,7 @@ BUNDLE_BYTES_MAX = PACKETS_MAX * (PACKET_BYTES_MAX + 16) + 1024
 ACKED_MAX = 4096
 _VERSION = 1
 _I64 = 1 << 63
+_YEAR_10000_US = 253_402_300_800_000_000
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def decode_bundle(message: bytes, relay: str, public: bytes, event: bytes) -> Bu
         boot=_count(body.get(3)),
         number=_count(body.get(4)),
         packets=tuple(packets),
-        heard_at_us=tuple(_integer(first + _integer(offset)) for offset in offsets),
+        heard_at_us=tuple(_instant(first + _integer(offset)) for offset in offsets),
         rssi_dbm=tuple(max(-128, min(127, _integer(value))) for value in rssi),
     )
 
@@ -137,6 +138,12 @@ def _fields(payload: bytes) -> dict[Any, Any]:
 def _integer(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not -_I64 <= value < _I64:
         raise Refused(Reason.MALFORMED, "integer expected")
+    return value
+
+
+def _instant(value: int) -> int:
+    if not 0 <= value < _YEAR_10000_US:  # others no calendar can show
+        raise Refused(Reason.MALFORMED, "an instant outside 1970 to 9999")
     return value
 
 

@@ -107,6 +107,8 @@ def test_another_version_is_refused(version):
 
 HUGE = 2**64 - 1
 MALFORMED = {
+    "an instant before 1970": fields(_6=-1),
+    "an instant no calendar shows": fields(_6=253_402_300_799_999_999, _7=[1]),
     "no map": [1, 2],
     "version true": fields(_1=True),
     "version float": fields(_1=1.0),
