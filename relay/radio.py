@@ -48,7 +48,8 @@ class Gate:
 
     def __init__(self, roster: Roster) -> None:
         self.roster = roster
-        self._buckets: dict[int, tuple[float, float]] = {}
+        self._buckets: dict[tuple[int, bool], tuple[float, float]] = {}
+        self._newest: dict[int, tuple[int, int]] = {}
         self._recent: set[bytes] = set()
         self._before: set[bytes] = set()
 
@@ -78,16 +79,23 @@ class Gate:
         payload, signature = raw[:-SIGNATURE_BYTES], raw[-SIGNATURE_BYTES:]
         if not is_signed(payload, signature, key.sign_public, self.roster.event_id):
             raise Refused(Reason.SIGNATURE, f"kid {header.kid:#x}")
-        self._take_token(header.kid, now_s)
+        self._take_token(header, now_s)
         self._remember(raw)
         return header
 
-    def _take_token(self, kid: int, now_s: float) -> None:
-        tokens, then_s = self._buckets.get(kid, (BURST_PACKETS, now_s))
+    def _take_token(self, header: Header, now_s: float) -> None:
+        # older ones have a bucket of their own: who took a bike's packets from the air elsewhere and
+        # replays them here does not use up the rate of what it says now
+        number = (header.boot, header.seq)
+        is_newest = number >= self._newest.get(header.kid, number)
+        if is_newest:
+            self._newest[header.kid] = number
+        bucket = (header.kid, is_newest)
+        tokens, then_s = self._buckets.get(bucket, (BURST_PACKETS, now_s))
         tokens = min(BURST_PACKETS, tokens + max(0.0, now_s - then_s) * RATE_HZ)
-        self._buckets[kid] = (tokens - 1.0 if tokens >= 1.0 else tokens, now_s)
+        self._buckets[bucket] = (tokens - 1.0 if tokens >= 1.0 else tokens, now_s)
         if tokens < 1.0:
-            raise Refused(Reason.RATE, f"kid {kid:#x}")
+            raise Refused(Reason.RATE, f"kid {header.kid:#x}")
 
     def _remember(self, raw: bytes) -> None:
         """Two generations of packets; the older one is forgotten when the newer is full."""

@@ -89,6 +89,14 @@ def test_forgeries_under_a_bikes_number_do_not_use_up_its_rate(event, gate):
     assert gate.check(raw, NOW_S)
 
 
+def test_replays_of_what_it_said_elsewhere_do_not_silence_a_bike(event, gate):
+    assert gate.check(event.packet(1, 300), NOW_S)
+    for seq in range(int(BURST_PACKETS)):
+        assert gate.check(event.packet(1, seq), NOW_S)
+    assert reason(gate, event.packet(1, 200)) == Reason.RATE
+    assert gate.check(event.packet(1, 301), NOW_S)
+
+
 def test_a_clock_set_back_does_not_silence_a_bike(event, gate):
     for seq in range(int(BURST_PACKETS)):
         gate.check(event.packet(1, seq), NOW_S)
