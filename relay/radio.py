@@ -84,8 +84,8 @@ class Gate:
         return header
 
     def _take_token(self, header: Header, now_s: float) -> None:
-        # older ones have a bucket of their own: who took a bike's packets from the air elsewhere and
-        # replays them here does not use up the rate of what it says now
+        # older packets have a bucket of their own: who took them from the air elsewhere and replays
+        # them here does not use up the rate of what the bike says now
         number = (header.boot, header.seq)
         is_newest = number >= self._newest.get(header.kid, number)
         if is_newest:
