@@ -10,9 +10,9 @@ from pathlib import Path
 from hardware import packet
 from hardware.authority import create_event
 from hardware.bundle import Bundle, encode_bundle
-from hardware.keys import Credentials
+from hardware.keys import Credentials, read_key
 from hardware.packet import Fix, Header, kid_of
-from hardware.roster import Roster
+from hardware.roster import Roster, sign_roster
 from hardware.sealing import build_packet, packet_cipher
 from hardware.signing import SigningKey
 from hardware.topics import live
@@ -82,6 +82,11 @@ class Event:
             dataclasses.replace(d, revoked=d.device == device) for d in self.roster.devices
         )
         return dataclasses.replace(self.roster, devices=devices, version=2)
+
+    def signed(self, roster: Roster) -> bytes:
+        """A roster, signed by this event's authority."""
+        authority = read_key(self.folder / "authority.key", "authority key")
+        return sign_roster(roster, SigningKey(authority))
 
 
 @functools.cache

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardware import topics
-from hardware.errors import Misconfigured
+from hardware.errors import Misconfigured, Reason
 from hardware.keys import Credentials
 from truck.alarms import Alarms
 from truck.handover import Handed, Handover
@@ -15,6 +15,7 @@ from truck.journal import Journal, Record
 from truck.opening import read_roster
 from truck.pipeline import Pipeline
 from truck.segment import Kind
+from truck.tick import Tick
 
 _ROSTER_LOOK_TICKS = 10
 _RETRY_S = 1.0
@@ -77,6 +78,7 @@ class Custody:
             self._alarms.clear("journal")
             self._pipeline.commit(tick)
         self._intake.acknowledge(self._held, tick, record)
+        self._look_at_clock(tick)
         self._count(self._held, {b.relay for b in (*tick.bundles, *tick.resent)}, tick.at_us)
         self._held = []
         if not tick.is_empty():
@@ -130,6 +132,17 @@ class Custody:
             f"Free space on the disk of {self._journal.folder}.",
         )
         return False
+
+    def _look_at_clock(self, tick: Tick) -> None:
+        """One bike's clock may be wrong; when most packets come from the future, ours is."""
+        ahead = sum(n for (reason, _), n in tick.refused.items() if reason == Reason.FUTURE)
+        if ahead > len(tick.packets):
+            self._alarms.set(
+                "clock", f"{ahead} of the last packets are from the future and were refused",
+                "Set the truck's clock: what is refused is not stored.",
+            )  # fmt: skip
+        elif tick.packets:
+            self._alarms.clear("clock")
 
     def _tell(self, error: OSError) -> None:
         self._alarms.set(

@@ -122,8 +122,15 @@ def open_truck(
 
 
 def remember(pipeline: Pipeline, store: Store, now_us: int) -> None:
-    """Give the pipeline's windows what the view holds, after a restart."""
-    pipeline.packets_seen.load(*store.packet_digests(now_us - int(BACKFILL_AGE_S_MAX * 1e6)))
+    """Give the pipeline's windows what the view holds, after a restart.
+
+    Back-fill is counted from the newest reading where our clock is ahead of it: once the clock is
+    set right, what relays bring again must not count as new.
+    """
+    newest = store.cursor().execute("SELECT max(epoch_us(measured_at)) FROM readings").fetchone()
+    newest_us = newest[0] if newest and newest[0] is not None else now_us
+    since_us = min(now_us, newest_us) - int(BACKFILL_AGE_S_MAX * 1e6)
+    pipeline.packets_seen.load(*store.packet_digests(since_us))
     relay, boot, number, digest = store.bundle_digests()
     names, which = np.unique(relay.astype(str), return_inverse=True)
     senders = np.array([digest_of(name.encode()) for name in names.tolist()], np.uint64)

@@ -8,9 +8,7 @@ import pytest
 from truck_home import SmallTruck
 
 from hardware.errors import Misconfigured
-from hardware.keys import read_key
-from hardware.roster import Roster, sign_roster
-from hardware.signing import SigningKey
+from hardware.roster import Roster
 from truck.opening import begin
 from truck.segment import Kind
 
@@ -20,11 +18,6 @@ def truck(tmp_path: Path) -> SmallTruck:
     truck = SmallTruck(tmp_path)
     truck.close(truck.ride(3))
     return truck
-
-
-def signed(truck: SmallTruck, roster: Roster) -> bytes:
-    authority = read_key(truck.event.folder / "authority.key", "authority key")
-    return sign_roster(roster, SigningKey(authority))
 
 
 def start(truck: SmallTruck) -> tuple[list[str], int, Roster]:
@@ -61,7 +54,7 @@ def test_a_broken_roster_is_told_and_the_one_in_force_stays(truck: SmallTruck) -
 def test_an_older_roster_does_not_undo_a_revocation(truck: SmallTruck) -> None:
     path = truck.event.truck.folder / "roster.json"
     older = path.read_bytes()
-    path.write_bytes(signed(truck, truck.event.revoking(1)))
+    path.write_bytes(truck.event.signed(truck.event.revoking(1)))
     assert start(truck)[2].version == 2
     path.write_bytes(older)
     (note,), kept, roster = start(truck)
@@ -100,7 +93,7 @@ def test_a_stage_that_makes_no_course_is_not_journalled(truck: SmallTruck) -> No
 def test_packets_of_a_device_revoked_later_stay_readable(truck: SmallTruck) -> None:
     path = truck.event.truck.folder / "roster.json"
     bound = dataclasses.replace(truck.event.revoking(1), bindings=())
-    path.write_bytes(signed(truck, bound))
+    path.write_bytes(truck.event.signed(bound))
     truck.event.roster = bound
     opened = truck.ride(70, from_s=3)  # over a snapshot
     digests = opened.store.digests()
