@@ -168,12 +168,21 @@ class Cast:
         while not is_so():
             if clock.monotonic_s() > until_s:
                 raise Unavailable(f"{what} did not happen in {wait_s:.0f} s; see {self.folder}")
-            for name, process in self._running.items():
-                if process.poll() not in (None, 0, -signal.SIGKILL, -signal.SIGTERM):
-                    log = self.folder / f"{name}.log"
-                    said = log.read_text(errors="replace").strip().splitlines()
-                    raise Unavailable(f"{name} ended: {said[-1] if said else 'no word'}; see {log}")
+            self.check()
             clock.sleep_s(0.1)
+
+    def check(self) -> None:
+        """Whether every part that has ended was told to.
+
+        Raises:
+            Unavailable: with the last word of one that ended by itself.
+        """
+        for name, process in self._running.items():
+            if process.poll() not in (None, 0, -signal.SIGKILL, -signal.SIGTERM):
+                log = self.folder / f"{name}.log"
+                lines = log.read_text(errors="replace").splitlines()
+                said = [line.strip("│ ") for line in lines if any(map(str.isalnum, line))]
+                raise Unavailable(f"{name} ended: {said[-1] if said else 'no word'}; see {log}")
 
     def truck_status(self) -> dict[str, Any]:
         """The truck's last status, or an empty one."""

@@ -43,7 +43,10 @@ def init(
     ] = None,
 ) -> None:
     """Make a truck's home. Keep the credentials on a stick, not on this disk."""
+    from cloud_sync.keyring import read_recipient
     from truck.opening import read_roster
+    from truck.race.course import Course
+    from truck.race.stage import load_stage
 
     at_home = TruckHome(folder)
     if at_home.config.exists():
@@ -51,6 +54,9 @@ def init(
     held = Credentials(credentials)
     read_roster(held, None)
     held.check_tls()
+    Course(load_stage(stage))
+    for path in recipient or []:
+        read_recipient(path)
     fields = {
         "name": name,
         "epoch": new_epoch(clock.from_environment().now_s()),
@@ -152,6 +158,7 @@ def _play(play: Any, folder: Path, script: Any, console: Console) -> dict[str, A
         console.print(f"\nthe race is on: {cast.page}   (Ctrl-C ends it)\n", highlight=False)
         while cast.is_running("bikes") and not interrupted:
             clock.sleep_s(0.2)
+        cast.check()
         play.settle(cast, say)
         return dict(play.account(cast, _config(cast.truck_home, {}), say))
     finally:

@@ -208,6 +208,27 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(small: SmallTruck) -> N
     refused(truck("run", home), 78, "journal")
 
 
+def test_init_refuses_what_run_would_refuse_later_and_leaves_no_home(tmp_path: Path) -> None:
+    small = SmallTruck(tmp_path / "small")
+    good = {"--credentials": small.event.folder / "truck", "--stage": small.config.stage}
+    relay = small.event.folder / "relays" / "heli"
+    for wrong, words in (
+        ({"--stage": tmp_path / "nowhere"}, ("nowhere", "stage.toml")),
+        ({"--credentials": relay}, ("event.key",)),
+        ({"--recipient": tmp_path / "gone.pub"}, ("gone.pub",)),
+        ({"--name": "Tr uck"}, ("name", "a-z")),
+    ):
+        options = [x for pair in (good | wrong).items() for x in pair]
+        refused(truck("init", tmp_path / "home", *options), 78, *words)
+        assert not (tmp_path / "home").exists()
+
+
+def test_a_demo_whose_bikes_cannot_ride_says_their_word(tmp_path: Path, mosquitto: Path) -> None:
+    keep = ("--keep", tmp_path / "kept")
+    done = truck("demo", "--radio", "--nosuch 1", "--seconds", "1", "--headless", *keep)
+    refused(done, 75, "bikes ended", "--nosuch")
+
+
 def test_demo_refuses_what_cannot_end_or_cannot_be_read(tmp_path: Path) -> None:
     done = truck("demo", "--headless")
     assert done.returncode == 2
