@@ -49,6 +49,9 @@ _HEADER = struct.Struct("<BBHIII")
 _FIRST = struct.Struct("<iiHHHHBBBB")
 _FURTHER = struct.Struct("<BbhhHHBB")
 
+HEADER_DTYPE = np.dtype(
+    [("suite", "u1"), ("n", "u1"), ("boot", "<u2"), ("kid", "<u4"), ("seq", "<u4"), ("t0", "<u4")]
+)
 FIRST_DTYPE = np.dtype(
     [
         ("lat", "<i4"), ("lon", "<i4"), ("alt", "<u2"), ("speed", "<u2"), ("course", "<u2"),
@@ -264,11 +267,11 @@ def _decode_group(
 ) -> None:
     """Fill the columns of all packets of `n` fixes, whose first rows are `at`."""
     layout = np.dtype(
-        [("head", "<u4", 4), ("first", FIRST_DTYPE), ("further", FURTHER_DTYPE, (n - 1,))]
+        [("head", HEADER_DTYPE), ("first", FIRST_DTYPE), ("further", FURTHER_DTYPE, (n - 1,))]
     )
     table = np.frombuffer(joined, dtype=layout)
     first = table["first"]
-    columns["t_cs"][at] = table["head"][:, 3]
+    columns["t_cs"][at] = table["head"]["t0"]
     for name, field in (("lat_e7", "lat"), ("lon_e7", "lon"), ("alt", "alt")):
         columns[name][at] = first[field]
     for name in ("speed", "course", "power", "hr", "cadence", "accuracy", "status"):

@@ -5,12 +5,13 @@ validity), riders bound to devices from a time on, relays, and the truck. A revo
 swap is a higher version.
 """
 
-import bisect
 import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import nacl.bindings
+import numpy as np
+import numpy.typing as npt
 
 from hardware import topics
 from hardware.errors import Misconfigured, Reason, Refused
@@ -58,6 +59,31 @@ class RelayKey:
     revoked: bool = False
 
 
+class _Bound:
+    """All bindings in one sorted column: device, then how many different times had come."""
+
+    def __init__(self, bindings: tuple[Binding, ...]) -> None:
+        rows = sorted(bindings, key=lambda b: (b.device, b.from_s))
+        self._times_s = np.unique(np.array([b.from_s for b in rows], np.float64))
+        self._device = np.array([b.device for b in rows], np.int32)
+        self._bib = np.array([b.bib for b in rows], np.int32)
+        self._key = self._key_of(self._device, np.array([b.from_s for b in rows], np.float64))
+
+    def bibs_of(
+        self, device: npt.NDArray[np.integer[Any]], at_s: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.int32]:
+        found = np.searchsorted(self._key, self._key_of(device, at_s), "right") - 1
+        if not len(self._key):
+            return np.zeros(len(device), np.int32)
+        return np.where((found >= 0) & (self._device[found] == device), self._bib[found], 0)
+
+    def _key_of(
+        self, device: npt.NDArray[np.integer[Any]], at_s: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.int64]:
+        come = np.searchsorted(self._times_s, at_s, "right")
+        return device.astype(np.int64) * (len(self._times_s) + 1) + come
+
+
 @dataclass(frozen=True)
 class Roster:
     """One version of the roster."""
@@ -71,15 +97,12 @@ class Roster:
     bindings: tuple[Binding, ...]
     relays: tuple[RelayKey, ...]
     _by_kid: dict[int, DeviceKey] = field(init=False, repr=False, compare=False)
-    _by_device: dict[int, list[Binding]] = field(init=False, repr=False, compare=False)
+    _bound: "_Bound" = field(init=False, repr=False, compare=False)
     _generations: frozenset[int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        by_device: dict[int, list[Binding]] = {}
-        for binding in sorted(self.bindings, key=lambda b: b.from_s):
-            by_device.setdefault(binding.device, []).append(binding)
         object.__setattr__(self, "_by_kid", {d.kid: d for d in self.devices})
-        object.__setattr__(self, "_by_device", by_device)
+        object.__setattr__(self, "_bound", _Bound(self.bindings))
         object.__setattr__(self, "_generations", frozenset(d.device for d in self.devices))
 
     @property
@@ -116,9 +139,13 @@ class Roster:
 
     def bib_of(self, device: int, at_s: float) -> int:
         """The rider `device` speaks for at `at_s`, or 0 where it is bound to nobody."""
-        bindings = self._by_device.get(device, [])
-        at = bisect.bisect_right([b.from_s for b in bindings], at_s)
-        return bindings[at - 1].bib if at else 0
+        return int(self.bibs_of(np.array([device]), np.array([at_s]))[0])
+
+    def bibs_of(
+        self, device: npt.NDArray[np.integer[Any]], at_s: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.int32]:
+        """`bib_of` in columns."""
+        return self._bound.bibs_of(device, at_s)
 
 
 def _encode(value: Any) -> Any:

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from truck.columns import numbers
+
 _CHUNK = 256
 
 
@@ -29,6 +31,13 @@ class Seen(Enum):
 def digest_of(data: bytes) -> int:
     """The 64-bit digest the window keeps; never 0, which means unseen."""
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little") or 1
+
+
+def digests_of(packets: list[bytes]) -> npt.NDArray[np.uint64]:
+    """`digest_of` each, as a column."""
+    hashes = b"".join([hashlib.blake2b(raw, digest_size=8).digest() for raw in packets])
+    found = np.frombuffer(hashes, "<u8")
+    return np.where(found == 0, np.uint64(1), found)
 
 
 class ReplayWindow:
@@ -63,14 +72,24 @@ class ReplayWindow:
         """Remember many at once, as columns, after a restart."""
         if not len(seq):
             return
-        order = np.lexsort((seq, boot, sender))
-        sender, boot, seq, digest = sender[order], boot[order], seq[order], digest[order]
-        block = seq // _CHUNK
-        changes = (np.diff(sender) != 0) | (np.diff(boot) != 0) | (np.diff(block) != 0)
-        starts = np.concatenate(([0], np.flatnonzero(changes) + 1, [len(seq)]))
-        for lo, hi in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
-            key = (int(sender[lo]), int(boot[lo]), int(block[lo]))
-            values = np.frombuffer(self._chunks.get(key, array("Q", bytes(8 * _CHUNK))), np.uint64)
-            values = values.copy()
-            values[seq[lo:hi] % _CHUNK] = digest[lo:hi]
-            self._chunks[key] = array("Q", values.tobytes())
+        group, known = _ranks(sender)
+        for column in (boot, seq // _CHUNK):
+            rank, choices = _ranks(column)
+            group, known = _ranks(group * choices + rank)
+        table = np.zeros((known, _CHUNK), np.uint64)
+        table[group, seq % _CHUNK] = digest
+        row = np.zeros(known, np.int64)
+        row[group] = np.arange(len(group))  # any row of each group tells its key
+        keys = zip(
+            sender[row].tolist(), boot[row].tolist(), (seq[row] // _CHUNK).tolist(), strict=True
+        )
+        for key, digests in zip(keys, table, strict=True):
+            if key in self._chunks:
+                digests = np.where(digests == 0, np.array(self._chunks[key]), digests)
+            self._chunks[key] = array("Q", digests.tobytes())
+
+
+def _ranks(values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], int]:
+    """A number from 0 on for each different value, and how many there are; hashed, not sorted."""
+    encoded = numbers(values).dictionary_encode()
+    return encoded.indices.to_numpy().astype(np.int64), len(encoded.dictionary)

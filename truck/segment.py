@@ -125,7 +125,8 @@ def open_record(place: Place, data: bytes, cipher: AESGCM) -> bytes:
     Raises:
         Damaged: it does not open with this key.
     """
-    header, body = data[place.begins : place.offset], data[place.offset :][: place.length]
+    end = place.offset + place.length
+    header, body = data[place.begins : place.offset], data[place.offset : end]
     try:
         return cipher.decrypt(_nonce(place.number), body, header)
     except InvalidTag as error:

@@ -6,15 +6,13 @@ on. Columns run beside them in the same order.
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cbor2
 import numpy as np
 import numpy.typing as npt
 
-from hardware.errors import Damaged
-
-_VERSION = 1
+VERSION = 1
 
 
 class Heard(NamedTuple):
@@ -86,7 +84,7 @@ class Tick:
         return not (self.packets or self.again or self.bundles or self.refused)
 
     def encode(self) -> bytes:
-        """The journal payload."""
+        """The journal payload, as `truck.stretch` reads it."""
         relays = sorted({h.relay for h in self.heard} | {a.heard.relay for a in self.again})
         index = {relay: i for i, relay in enumerate(relays)}
 
@@ -97,7 +95,7 @@ class Tick:
             return [table[:, k].astype("<i8").tobytes() for k in range(table.shape[1])]
 
         payload = {
-            1: _VERSION,
+            1: VERSION,
             2: self.at_us,
             3: relays,
             4: b"".join(self.packets),
@@ -111,42 +109,3 @@ class Tick:
             12: [list(e) for e in self.evidence],
         }
         return cbor2.dumps(payload)
-
-
-def decode_tick(payload: bytes) -> Tick:
-    """The tick in a journal payload.
-
-    Raises:
-        Damaged: when it is of another version or shape; its chain held, so we wrote it wrongly.
-    """
-    try:
-        fields = cbor2.loads(payload)
-        if fields[1] != _VERSION:
-            raise Damaged(f"journal tick version {fields[1]}: this truck reads version {_VERSION}")
-        relays = fields[3]
-        lengths = np.frombuffer(fields[5], "<u4")
-        ends = np.cumsum(lengths).tolist()
-        again = np.frombuffer(fields[8], "<i8").reshape(-1, 3).tolist()
-        return Tick(
-            at_us=fields[2],
-            packets=[
-                fields[4][end - length : end]
-                for end, length in zip(ends, lengths.tolist(), strict=True)
-            ],
-            heard=_heard(fields[6], relays),
-            live=[bool(b) for b in fields[7]],
-            again=[
-                Again(device, boot, seq, heard)
-                for (device, boot, seq), heard in zip(again, _heard(fields[9], relays), strict=True)
-            ],
-            bundles=[BundleSeen(*b) for b in fields[10]],
-            refused=Counter({(reason, key): count for reason, key, count in fields[11]}),
-            evidence=[Evidence(*e) for e in fields[12]],
-        )
-    except (cbor2.CBORDecodeError, KeyError, TypeError, ValueError, IndexError) as error:
-        raise Damaged(f"a journal tick does not decode: {error}") from error
-
-
-def _heard(columns: list[bytes], relays: list[str]) -> list[Heard]:
-    table: Any = zip(*(np.frombuffer(column, "<i8").tolist() for column in columns), strict=True)
-    return [Heard(relays[row[0]], *row[1:]) for row in table]

@@ -1,10 +1,11 @@
 """The view as a fold: journal records in, table rows and live race state out.
 
 Pure and deterministic: the same records give the same rows and the same state, whether they come
-live, after a restart from a snapshot, or in a rebuild from nothing.
+one by one live, after a restart from a snapshot, or hundreds at once in a rebuild.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import cbor2
@@ -16,17 +17,18 @@ from hardware import packet
 from hardware.errors import Damaged
 from hardware.roster import Roster, open_roster
 from hardware.sealing import open_body, packet_cipher
+from truck.columns import flags, instants, measures, names, numbers
 from truck.journal import Record
 from truck.race.race import Placed, Race
 from truck.race.readings import Readings
 from truck.race.stage import stage_from_files
-from truck.replay_window import digest_of
+from truck.replay_window import digests_of
 from truck.segment import Kind
-from truck.tick import Heard, Tick, decode_tick
+from truck.stretch import Hearings, Rows, Stretch, decode_stretch
+from truck.tick import Tick
 
-SNAPSHOT_EVERY_RECORDS = 64
+SNAPSHOT_EVERY_RECORDS = 128
 Tables = dict[str, pa.Table]
-_UTC = pa.timestamp("us", "UTC")
 _MICROSECONDS_PER_TICK = 10_000
 
 
@@ -68,25 +70,47 @@ class View:
             self.race.restore(race)
 
     def apply(self, record: Record, tick: Tick | None = None) -> Tables:
-        """The rows one record adds; `tick` spares decoding and decrypting it again.
+        """The rows one record adds; `tick` spares opening its packets again.
 
         Raises:
             Damaged: records out of order, or one that does not decode.
         """
-        if record.number != self.record:
-            raise Damaged(f"the view expects journal record {self.record}, not {record.number}")
+        return self._apply([record], tick.opened if tick is not None else [], record.number + 1)
+
+    def apply_all(self, records: Sequence[Record]) -> Tables:
+        """The rows of many records, as one by one and much sooner; of snapshots the last alone.
+
+        Raises:
+            Damaged: as `apply`.
+        """
+        parts: dict[str, list[pa.Table]] = {}
+        for stretch in _stretches(records):
+            for name, table in self._apply(stretch, [], records[-1].number + 1).items():
+                parts.setdefault(name, []).append(table)
+        return {name: pa.concat_tables(tables) for name, tables in parts.items()}
+
+    def _apply(self, records: list[Record], opened: list[bytes], end: int) -> Tables:
+        """One record of any kind, or several ticks.
+
+        Args:
+            records: in order.
+            opened: their packets in clear, or none.
+            end: up to which record the caller applies; only the last snapshot before it counts.
+        """
+        if records[0].number != self.record:
+            raise Damaged(f"the view expects journal record {self.record}, not {records[0].number}")
         tables: Tables = {}
-        if record.kind == Kind.ROSTER:
-            self._use_roster(record)
-        elif record.kind == Kind.STAGE:
-            self._use_stage(record)
-        elif record.kind == Kind.TICK:
-            tables = self._apply_tick(record.number, tick or decode_tick(record.payload))
-        self.record += 1
-        if self.record % SNAPSHOT_EVERY_RECORDS == 0:
-            tables["snapshots"] = pa.table(
-                {"record": pa.array([record.number], pa.int64()), "state": [self.snapshot()]}
-            )
+        kind = records[0].kind
+        if kind == Kind.ROSTER:
+            self._use_roster(records[0])
+        elif kind == Kind.STAGE:
+            self._use_stage(records[0])
+        elif kind == Kind.TICK:
+            tables = self._apply_ticks(decode_stretch(records), opened)
+        self.record = records[-1].number + 1
+        if self.record == end - end % SNAPSHOT_EVERY_RECORDS:
+            number = pa.array([self.record - 1], pa.int64())
+            tables["snapshots"] = _table({"record": number, "state": pa.array([self.snapshot()])})
         return tables
 
     def _use_roster(self, record: Record) -> None:
@@ -96,47 +120,41 @@ class View:
     def _use_stage(self, record: Record) -> None:
         self.race = Race(stage_from_files(cbor2.loads(record.payload)))
 
-    def _apply_tick(self, number: int, tick: Tick) -> Tables:
+    def _apply_ticks(self, ticks: Stretch, opened: list[bytes]) -> Tables:
         tables: Tables = {}
-        if tick.packets:
-            tables["readings"] = self._readings(number, tick)
-        if tick.again:
-            tables["hearings"] = _hearings(number, tick)
-        if tick.bundles:
-            relay, boot, bundle, digest = zip(*tick.bundles, strict=True)
-            tables["bundles"] = _table(
-                number, {"relay": relay, "boot": boot, "number": bundle, "digest": _u64(digest)}
-            )
-        if tick.refused:
-            (reason, key), count = (
-                zip(*tick.refused.keys(), strict=True),
-                list(tick.refused.values()),
-            )
-            judged_at = _instants(np.full(len(count), tick.at_us))
-            tables["refusals"] = _table(
-                number, {"judged_at": judged_at, "reason": reason, "key": key, "count": count}
-            )
-        if tick.evidence:
-            reason, key, relay, received_at_us, data = zip(*tick.evidence, strict=True)
-            received_at = _instants(np.array(received_at_us))
-            columns = {"reason": reason, "key": key, "relay": relay}
-            tables["evidence"] = _table(
-                number, {**columns, "received_at": received_at, "data": data}
-            )
+        row_end = np.full(len(ticks.number), self.row_end)
+        if ticks.packets:
+            fixes = packet.decode_fixes(opened or self._open(ticks))
+            row_end += np.cumsum(np.bincount(ticks.tick[fixes.packet], minlength=len(row_end)))
+            tables["readings"] = self._readings(ticks, fixes)
+            self.row_end = int(row_end[-1])
+        if len(ticks.again):
+            tables["hearings"] = _hearings(ticks)
+        if ticks.bundles:
+            tables["bundles"] = _rare(ticks, ticks.bundles, _BUNDLES)
+        if ticks.refused:
+            tables["refusals"] = _rare(
+                ticks, [(row[0], int(ticks.at_us[row[0]]), *row[1:]) for row in ticks.refused],
+                _REFUSALS,
+            )  # fmt: skip
+        if ticks.evidence:
+            tables["evidence"] = _rare(ticks, ticks.evidence, _EVIDENCE)
+        packets = np.bincount(ticks.tick, minlength=len(row_end))
         tables["ticks"] = _table(
-            number,
             {
-                "judged_at": _instants(np.array([tick.at_us])),
-                "packets": pa.array([len(tick.packets)], pa.int32()),
-                "row_end": [self.row_end],
-            },
+                "record": numbers(ticks.number),
+                "judged_at": instants(ticks.at_us),
+                "packets": numbers(packets.astype(np.int32)),
+                "row_end": numbers(row_end),
+            }
         )
         return tables
 
-    def _opened(self, tick: Tick, roster: Roster) -> list[bytes]:
-        if len(tick.opened) == len(tick.packets):
-            return tick.opened
-        return [open_body(raw, self._cipher(raw, roster)) for raw in tick.packets]
+    def _open(self, ticks: Stretch) -> list[bytes]:
+        if self.roster is None:
+            raise Damaged(f"journal record {ticks.number[0]} holds packets before any roster")
+        roster = self.roster
+        return [open_body(raw, self._cipher(raw, roster)) for raw in ticks.packets]
 
     def _cipher(self, raw: bytes, roster: Roster) -> Any:
         kid = int.from_bytes(raw[4:8], "little")
@@ -145,62 +163,49 @@ class View:
             self._ciphers[kid] = packet_cipher(self._event_secret, box_public, roster.event_id, kid)
         return self._ciphers[kid]
 
-    def _readings(self, number: int, tick: Tick) -> pa.Table:
+    def _readings(self, ticks: Stretch, fixes: packet.Fixes) -> pa.Table:
         """One row a fix, placed on the course; moves the live state."""
         if self.roster is None:
-            raise Damaged(f"journal record {number} holds packets before any roster")
-        fixes = packet.decode_fixes(self._opened(tick, self.roster))
+            raise Damaged(f"journal record {ticks.number[0]} holds packets before any roster")
         of = fixes.packet
-        headers = [packet.read_header(raw) for raw in tick.packets]
-        head: npt.NDArray[np.int64] = np.array(headers, np.int64)[of]
-        epoch_us = round(self.roster.epoch_s * 1e6)
-        measured_at_us = epoch_us + fixes.t_cs * _MICROSECONDS_PER_TICK
-        device = head[:, 3] >> 8
-        bib = np.array(
-            [
-                self.roster.bib_of(d, at / 1e6)
-                for d, at in zip(device.tolist(), measured_at_us.tolist(), strict=True)
-            ],
-            np.int32,
-        )
-        live = np.array(tick.live, bool)[of]
+        clear = b"".join([raw[: packet.HEADER_BYTES] for raw in ticks.packets])
+        head = np.frombuffer(clear, packet.HEADER_DTYPE)[of]
+        measured_at_us = round(self.roster.epoch_s * 1e6) + fixes.t_cs * _MICROSECONDS_PER_TICK
+        device = (head["kid"] >> 8).astype(np.int32)
+        bib = self.roster.bibs_of(device, measured_at_us / 1e6)
+        tick, live = ticks.tick[of], ticks.live[of]
         si = packet.to_si(fixes)
-        placed = self._place(bib, measured_at_us, si, live)
-        rows = len(of)
-        row_id = np.arange(self.row_end, self.row_end + rows)
-        self.row_end += rows
-        digest = np.array([digest_of(raw) for raw in tick.packets], np.uint64)[of]
         battery = fixes.status >> 4
-        return _table(
-            number,
-            {
-                "row_id": row_id,
-                "device": device.astype(np.int32),
-                "generation": (head[:, 3] & 0xFF).astype(np.uint8),
-                "boot": head[:, 2].astype(np.uint16),
-                "seq": head[:, 4].astype(np.uint32),
-                "fix_index": fixes.fix_index,
-                "digest": digest,
-                "bib": bib,
-                "live": live,
-                "measured_at": _instants(measured_at_us),
-                **_heard_columns(tick.heard, of),
-                **{name: pa.array(column, from_pandas=True) for name, column in si.items()},
-                "fix": (fixes.status & 3).astype(np.uint8),
-                "sos": (fixes.status & 4) != 0,
-                "impact": (fixes.status & 8) != 0,
-                "battery": pa.array(battery, pa.uint8(), mask=battery == packet.NONE_BATTERY),
-                **placed,
-            },
-        ).select(_READINGS_ORDER)
+        columns = {
+            "row_id": numbers(np.arange(self.row_end, self.row_end + len(of))),
+            "record": numbers(ticks.number[tick]),
+            "device": numbers(device),
+            "generation": numbers((head["kid"] & 0xFF).astype(np.uint8)),
+            "boot": numbers(head["boot"]),
+            "seq": numbers(head["seq"]),
+            "fix_index": numbers(fixes.fix_index),
+            "digest": numbers(digests_of(ticks.packets)[of]),
+            "bib": numbers(bib),
+            "live": flags(live),
+            "measured_at": instants(measured_at_us),
+            **_heard_columns(ticks, ticks.heard.take(of)),
+            **{name: measures(column) for name, column in si.items()},
+            "fix": numbers(fixes.status & 3),
+            "sos": flags((fixes.status & 4) != 0),
+            "impact": flags((fixes.status & 8) != 0),
+            "battery": numbers(battery, battery == packet.NONE_BATTERY),
+            **self._place(tick, bib, measured_at_us, si, live),
+        }
+        return _table({name: columns[name] for name in _READINGS_ORDER})
 
     def _place(
         self,
+        tick: npt.NDArray[np.int64],
         bib: npt.NDArray[np.int32],
         measured_at_us: npt.NDArray[np.int64],
         si: Mapping[str, npt.NDArray[Any]],
         live: npt.NDArray[np.bool_],
-    ) -> dict[str, Any]:
+    ) -> dict[str, pa.Array]:
         """Columns of where the live rows are; what is too old to be live is left unplaced."""
         rows = len(bib)
         columns: dict[str, npt.NDArray[Any]] = {
@@ -214,14 +219,14 @@ class View:
                 measured_at_us=measured_at_us[live],
                 **{name: si[name][live] for name in Readings._fields if name in si},
             )
-            placed: Placed = self.race.advance(readings)
+            placed: Placed = self.race.advance(readings, tick[live])
             for name, column in columns.items():
                 column[live] = getattr(placed, name)
             lap[live], quality[live] = placed.lap, placed.quality
         return {
-            **{name: pa.array(column, from_pandas=True) for name, column in columns.items()},
-            "lap": pa.array(lap, pa.int16(), mask=quality == UNPLACED),
-            "quality": quality,
+            **{name: measures(column) for name, column in columns.items()},
+            "lap": numbers(lap, quality == UNPLACED),
+            "quality": numbers(quality),
         }
 
 
@@ -235,41 +240,54 @@ _READINGS_ORDER = [
 ]  # fmt: skip
 
 
-def _instants(at_us: npt.NDArray[np.int64]) -> pa.Array:
-    return pa.array(at_us, pa.int64()).cast(_UTC)
+_INT, _TEXT, _UTC = pa.int64(), pa.string(), pa.timestamp("us", "UTC")
+_BUNDLES = {"relay": _TEXT, "boot": _INT, "number": _INT, "digest": pa.uint64()}
+_REFUSALS = {"judged_at": _UTC, "reason": _TEXT, "key": _TEXT, "count": _INT}
+_EVIDENCE = {
+    "reason": _TEXT, "key": _TEXT, "relay": _TEXT, "received_at": _UTC, "data": pa.binary(),
+}  # fmt: skip
 
 
-def _u64(values: Any) -> pa.Array:
-    return pa.array(values, pa.uint64())
+def _stretches(records: Sequence[Record]) -> Iterator[list[Record]]:
+    """Runs of ticks that neither another kind of record nor a snapshot cuts."""
+
+    def run_of(record: Record) -> tuple[int, int]:
+        size = SNAPSHOT_EVERY_RECORDS if record.kind == Kind.TICK else 1
+        return record.kind, record.number // size
+
+    for _, run in groupby(records, run_of):
+        yield list(run)
 
 
-def _table(number: int, columns: Mapping[str, Any]) -> pa.Table:
-    """A table of these columns behind the record number."""
-    rows = len(next(iter(columns.values())))
-    return pa.table({"record": pa.array(np.full(rows, number), pa.int64()), **columns})
+def _table(columns: Mapping[str, pa.Array]) -> pa.Table:
+    return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
 
-def _heard_columns(heard: list[Heard], of: npt.NDArray[np.int64]) -> dict[str, Any]:
-    relays = np.array([h.relay for h in heard], object)
-    times: npt.NDArray[np.int64] = np.array([h[1:4] for h in heard], np.int64)
+def _rare(ticks: Stretch, rows: Rows, kinds: Mapping[str, pa.DataType]) -> pa.Table:
+    """Rows that begin with their tick, behind the record's number."""
+    tick, *columns = zip(*rows, strict=True)
+    arrays = [pa.array(c, kind) for c, kind in zip(columns, kinds.values(), strict=True)]
+    return pa.Table.from_arrays(
+        [numbers(ticks.number[list(tick)]), *arrays], names=["record", *kinds]
+    )
+
+
+def _heard_columns(ticks: Stretch, heard: Hearings) -> dict[str, pa.Array]:
     return {
-        "heard_at": _instants(times[of, 0]),
-        "received_at": _instants(times[of, 1]),
-        "relay": pa.array(relays[of], pa.string()),
-        "rssi_dbm": times[of, 2].astype(np.int8),
+        "relay": names(heard.relay, ticks.relays),
+        "heard_at": instants(heard.heard_at_us),
+        "received_at": instants(heard.received_at_us),
+        "rssi_dbm": numbers(heard.rssi_dbm.astype(np.int8)),
     }
 
 
-def _hearings(number: int, tick: Tick) -> pa.Table:
-    identity: npt.NDArray[np.int64] = np.array([a[:3] for a in tick.again], np.int64)
-    of = np.arange(len(tick.again))
-    heard = _heard_columns([a.heard for a in tick.again], of)
+def _hearings(ticks: Stretch) -> pa.Table:
     return _table(
-        number,
         {
-            "device": identity[:, 0].astype(np.int32),
-            "boot": identity[:, 1].astype(np.uint16),
-            "seq": identity[:, 2].astype(np.uint32),
-            **{name: heard[name] for name in ("relay", "heard_at", "received_at", "rssi_dbm")},
-        },
+            "record": numbers(ticks.number[ticks.again_tick]),
+            "device": numbers(ticks.again[:, 0].astype(np.int32)),
+            "boot": numbers(ticks.again[:, 1].astype(np.uint16)),
+            "seq": numbers(ticks.again[:, 2].astype(np.uint32)),
+            **_heard_columns(ticks, ticks.again_heard),
+        }
     )

@@ -33,6 +33,7 @@ def measure(race: BenchRace) -> list[Row]:
     store = Store(folder / "view.duckdb", bytes(32))
     journal.append(Kind.ROSTER, race.truck.roster_bytes())
     journal.append(Kind.STAGE, cbor2.dumps(dict(stage_files(folder / "stage"))))
+    journal.sync()
     for record in journal.read():
         store.commit([view.apply(record)])
     steps: dict[str, list[float]] = {"judge": [], "journal": [], "place": [], "commit": []}

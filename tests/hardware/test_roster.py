@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -206,6 +207,23 @@ def test_a_binding_holds_from_its_time_on(roster):
     assert [roster.bib_of(1, at_s) for at_s in (-1.0, 0.0, 999.9, 1000.0)] == [0, 11, 11, 12]
     assert roster.bib_of(2, 5.0) == 21
     assert roster.bib_of(99, 5.0) == 0
+
+
+@given(
+    st.lists(
+        st.builds(Binding, st.integers(1, 4), st.integers(1, 9), st.integers(-3, 3)), max_size=9
+    ),
+    st.lists(st.tuples(st.integers(0, 5), st.integers(-8, 8)), max_size=9),
+)
+def test_bibs_in_columns_are_the_last_binding_begun_of_each_device(bindings, asked):
+    bound = Roster("e", 1, 0.0, bytes(32), bytes(32), (), tuple(bindings), ())
+    rows = np.array(asked, np.int64).reshape(-1, 2)
+    expected = []
+    for number, half in asked:
+        begun = [b for b in bindings if b.device == number and b.from_s <= half / 2]
+        last = max((b.from_s for b in begun), default=0)
+        expected.append(next((b.bib for b in reversed(begun) if b.from_s == last), 0))
+    assert bound.bibs_of(rows[:, 0], rows[:, 1] / 2).tolist() == expected
 
 
 def test_a_published_roster_is_one_version_higher_in_every_folder(tmp_path):

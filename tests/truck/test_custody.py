@@ -17,7 +17,7 @@ from truck.intake import Intake
 from truck.opening import begin, open_journal, remember
 from truck.pipeline import Message
 from truck.segment import Kind
-from truck.tick import Tick, decode_tick
+from truck.stretch import Stretch, decode_stretch
 
 NOW_US = round(NOW_S * 1e6)
 
@@ -48,8 +48,8 @@ class Desk:
         arrived.payload, arrived.qos = message.payload, 1
         self.intake._on_message(self.intake._client, None, arrived)
 
-    def ticks(self) -> list[Tick]:
-        return [decode_tick(r.payload) for r in self.journal.read() if r.kind == Kind.TICK]
+    def ticks(self) -> list[Stretch]:
+        return [decode_stretch([r]) for r in self.journal.read() if r.kind == Kind.TICK]
 
     def packets(self) -> list[bytes]:
         return [raw for tick in self.ticks() for raw in tick.packets]
@@ -86,7 +86,7 @@ def test_a_failing_disk_is_told_and_every_packet_is_kept_once(
         assert desk.custody.turn(0.0) == 0.0
         assert desk.alarm_names() == []
     assert desk.packets() == sent
-    assert sum(sum(tick.refused.values()) for tick in desk.ticks()) == len(sent)
+    assert sum(row[-1] for tick in desk.ticks() for row in tick.refused) == len(sent)
     desk.journal.close()
     again = open_journal(desk.truck.home, desk.truck.config, desk.truck.keys, desk.handover.end)
     assert again.next_record == desk.handover.end

@@ -14,7 +14,7 @@ from truck.store.append import TABLES, Store
 from truck.store.export import Readings, query
 from truck.store.rebuild import rebuild
 
-SECONDS = 150  # more than two snapshots
+SECONDS = 300  # more than two snapshots
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_the_view_holds_every_packet_once_with_who_heard_it(
     assert rows["readings"] == rows["hearings"] == 3 * SECONDS
     assert rows["bundles"] == 2 * SECONDS
     assert rows["refusals"] == SECONDS
-    assert rows["snapshots"] == 2
+    assert rows["snapshots"] == 1  # the newest
     opened = truck.open()
     try:
         answer = query(

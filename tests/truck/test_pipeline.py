@@ -2,13 +2,17 @@
 
 import dataclasses
 
+import cbor2
 import pytest
 from small_event import NOW_S, Event, make_event
 
 from hardware import packet
-from hardware.errors import Reason
+from hardware.errors import Damaged, Reason
+from truck.journal import Record
 from truck.pipeline import BACKFILL_AGE_S_MAX, LIVE_AGE_S_MAX, Message
-from truck.tick import Tick, decode_tick
+from truck.segment import Kind
+from truck.stretch import Hearings, decode_stretch
+from truck.tick import Tick
 
 NOW_US = round(NOW_S * 1e6)
 
@@ -181,5 +185,24 @@ def test_a_tick_comes_back_from_its_journal_payload_as_it_was(event: Event) -> N
     )
     assert tick.again
     assert tick.evidence
-    back = decode_tick(tick.encode())
-    assert back == dataclasses.replace(tick, opened=[])
+    back = decode_stretch([Record(7, Kind.TICK, tick.encode())])
+    assert back.number.tolist() == [7]
+    assert back.at_us.tolist() == [tick.at_us]
+    assert back.packets == tick.packets
+    assert back.live.tolist() == tick.live
+    assert _rows(back.relays, back.heard) == [heard[:4] for heard in tick.heard]
+    assert [tuple(row) for row in back.again.tolist()] == [again[:3] for again in tick.again]
+    assert _rows(back.relays, back.again_heard) == [again.heard[:4] for again in tick.again]
+    assert back.bundles == [(0, *bundle) for bundle in tick.bundles]
+    assert {row[1:3]: row[3] for row in back.refused} == tick.refused
+    assert back.evidence == [(0, *evidence) for evidence in tick.evidence]
+
+
+def _rows(relays: list[str], heard: Hearings) -> list[tuple[str | int, ...]]:
+    return [(relays[row[0]], *row[1:]) for row in zip(*(c.tolist() for c in heard), strict=True)]
+
+
+@pytest.mark.parametrize("payload", [b"", b"no CBOR", cbor2.dumps({1: 1}), cbor2.dumps({1: 99})])
+def test_a_journalled_tick_of_another_shape_is_damage(payload: bytes) -> None:
+    with pytest.raises(Damaged, match="record 7"):
+        decode_stretch([Record(7, Kind.TICK, payload)])

@@ -39,7 +39,7 @@ class Race:
 
     Readings fold in by seconds of `measured_at`, so the same readings give the same state however
     they were cut into ticks, as long as they come in that order; older ones are placed as late
-    and change nothing.
+    and change nothing. Many ticks may be taken in at once, each row with its tick.
     """
 
     def __init__(self, stage: Stage) -> None:
@@ -54,11 +54,12 @@ class Race:
         self._field_m = np.nan
         self._field_us = NEVER_US
 
-    def advance(self, readings: Readings) -> Placed:
-        """Take one tick's readings in and place each of them.
+    def advance(self, readings: Readings, tick: Ints | None = None) -> Placed:
+        """Take readings in and place each of them.
 
         Args:
             readings: columns in any order; bib 0 and impossible coordinates stay unplaced.
+            tick: which tick each row came in, ascending; None says all came in one.
 
         Returns:
             Columns for exactly these rows, in their order.
@@ -72,7 +73,10 @@ class Race:
             & (np.abs(readings.longitude_deg) <= 180.0)
         )
         index = np.flatnonzero(usable)
-        order = np.lexsort((index, readings.bib[index], readings.measured_at_us[index]))
+        came = np.zeros(count, np.int64) if tick is None else tick
+        order = np.lexsort(
+            (index, readings.bib[index], readings.measured_at_us[index], came[index])
+        )
         index = index[order]
         x_m, y_m = self.course.project(
             np.where(usable, readings.latitude_deg, np.nan),
@@ -80,7 +84,9 @@ class Race:
         )
         row = self._rows_of(readings.bib[index])
         second = readings.measured_at_us[index] // _SECOND_US
-        cuts = np.flatnonzero(second[1:] != second[:-1]) + 1
+        # what comes between two new seconds sees the same field, and riders do not see each other
+        newest = np.maximum.accumulate(second)
+        cuts = np.flatnonzero(newest[1:] != newest[:-1]) + 1
         for part in np.split(np.arange(len(index)), cuts):
             if len(part):
                 self._look_at_field(int(second[part[0]]) * _SECOND_US)

@@ -14,6 +14,7 @@ from hardware.errors import Damaged, Misconfigured
 
 CATALOG = "truck"
 TABLES = ("readings", "hearings", "bundles", "refusals", "evidence", "ticks", "snapshots")
+_ROWS_AT_ONCE = 100_000
 _SCHEMA = Path(__file__).with_name("schema.sql")
 _CONFIG: dict[str, Any] = {
     "autoinstall_known_extensions": False,
@@ -85,28 +86,42 @@ class Store:
         return found
 
     def commit(self, batch: Iterable[dict[str, pa.Table]]) -> None:
-        """Add rows of some records in one transaction.
+        """Add rows of some records in one transaction; `batch` may make them as it goes.
 
         Raises:
             duckdb.Error: nothing of the batch is in the view then.
         """
+        with self._lock:
+            self._connection.begin()
+            try:
+                waiting: list[dict[str, pa.Table]] = []
+                rows = 0
+                for tables in batch:
+                    waiting.append(tables)
+                    rows += sum(table.num_rows for table in tables.values())
+                    if rows >= _ROWS_AT_ONCE:
+                        self._insert(waiting)
+                        waiting, rows = [], 0
+                self._insert(waiting)
+                self._connection.commit()
+            except BaseException:
+                self._connection.rollback()
+                raise
+
+    def _insert(self, batch: list[dict[str, pa.Table]]) -> None:
         merged: dict[str, list[pa.Table]] = {}
         for tables in batch:
             for name, table in tables.items():
                 merged.setdefault(name, []).append(table)
-        with self._lock:
-            self._connection.begin()
-            try:
-                for name, parts in merged.items():
-                    self._connection.register("incoming", pa.concat_tables(parts))
-                    self._connection.execute(
-                        f"INSERT INTO {name} BY NAME SELECT * FROM incoming"  # noqa: S608
-                    )
-                    self._connection.unregister("incoming")
-                self._connection.commit()
-            except duckdb.Error:
-                self._connection.rollback()
-                raise
+        if "snapshots" in merged:
+            self._connection.execute("DELETE FROM snapshots")
+            merged["snapshots"] = merged["snapshots"][-1:]
+        for name, parts in merged.items():
+            self._connection.register("incoming", pa.concat_tables(parts))
+            self._connection.execute(
+                f"INSERT INTO {name} BY NAME SELECT * FROM incoming"  # noqa: S608
+            )
+            self._connection.unregister("incoming")
 
     def records(self) -> int:
         """How many journal records the view has seen: the next one it needs."""
@@ -128,7 +143,7 @@ class Store:
     def packet_digests(self, since_us: int) -> tuple[npt.NDArray[Any], ...]:
         """Columns device, boot, seq, digest of every packet measured since `since_us`."""
         return self._columns(
-            "SELECT device::BIGINT, boot::BIGINT, seq::BIGINT, digest FROM readings "
+            "SELECT device, boot, seq, digest FROM readings "
             "WHERE fix_index = 0 AND epoch_us(measured_at) >= $since",
             {"since": since_us},
         )

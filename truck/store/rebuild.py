@@ -1,14 +1,14 @@
 """The view made again from the journal: after damage, after a loss, or to prove it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from truck.journal import Journal
+from truck.journal import Journal, Record
 from truck.segment import Kind
 from truck.store.append import Store, remove
 from truck.view import Tables, View
 
-_RECORDS_PER_COMMIT = 256
+_RECORDS_AT_ONCE = 512
 
 
 def catch_up(
@@ -16,17 +16,16 @@ def catch_up(
     journal: Journal,
     view: View,
     each: Callable[[int, Tables], None] | None = None,
-) -> int:
+) -> None:
     """Bring the view from its last snapshot to the journal's end, committing what is missing.
+
+    One transaction: DuckDB then writes full row groups once and leaves no holes in its file.
 
     Args:
         store: as far as it got.
         journal: proven.
         view: fresh, or at an earlier record; holds the live state afterwards.
-        each: told of every record number applied and its rows.
-
-    Returns:
-        How many records were committed that the store did not have.
+        each: told, now and then, the last record number applied and the rows since the last time.
 
     Raises:
         Damaged: from the journal.
@@ -40,22 +39,31 @@ def catch_up(
             journal.last(Kind.ROSTER, from_record),
             journal.last(Kind.STAGE, from_record),
         )
-    pending: list[Tables] = []
-    added = 0
-    for record in journal.read(view.record):
-        tables = view.apply(record)
+    store.commit(_folded(journal, view, committed, each))
+
+
+def _folded(
+    journal: Journal, view: View, committed: int, each: Callable[[int, Tables], None] | None
+) -> Iterator[Tables]:
+    """The rows that the store lacks, as the fold goes."""
+    for records in _parts(journal.read(view.record), committed):
+        tables = view.apply_all(records)
         if each is not None:
-            each(record.number, tables)
-        if record.number < committed:
-            continue
-        added += 1
-        pending.append(tables)
-        if len(pending) >= _RECORDS_PER_COMMIT:
-            store.commit(pending)
-            pending.clear()
-    if pending:
-        store.commit(pending)
-    return added
+            each(records[-1].number, tables)
+        if records[0].number >= committed:
+            yield tables
+
+
+def _parts(records: Iterator[Record], committed: int) -> Iterator[list[Record]]:
+    """Some hundred records at a time, those the view has never together with those it lacks."""
+    part: list[Record] = []
+    for record in records:
+        if part and (record.number == committed or len(part) == _RECORDS_AT_ONCE):
+            yield part
+            part = []
+        part.append(record)
+    if part:
+        yield part
 
 
 def rebuild(

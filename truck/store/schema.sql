@@ -85,7 +85,7 @@ CREATE TABLE ticks (
     row_end         BIGINT NOT NULL
 );
 
--- the live state, now and then, so that a restart replays only what follows
+-- the newest live state, one row (1 MB for 198 riders), so that a restart replays what follows
 CREATE TABLE snapshots (
     record          BIGINT NOT NULL,
     state           BLOB NOT NULL

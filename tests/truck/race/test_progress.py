@@ -60,6 +60,31 @@ def test_batches_of_any_size_give_the_same_frames_and_state(
     assert encode_frame(whole.frame(now_us), {}) == encode_frame(cut.frame(now_us), {})
 
 
+def test_many_ticks_at_once_are_the_ticks_one_by_one_however_late_and_out_of_order(
+    stage: Path, readings: Readings
+) -> None:
+    part = between(readings, START_US, START_US + QUARTER_US)
+    draw = np.random.default_rng(3)
+    delay_s = draw.uniform(0.0, 3.0, len(part.bib))
+    delay_s += np.where(draw.random(len(part.bib)) < 0.1, draw.uniform(0.0, 90.0), 0.0)
+    tick = (part.measured_at_us - START_US) // 200_000 + (delay_s * 5).astype(np.int64)
+    order = np.argsort(tick, kind="stable")
+    part, tick = part.take(order), tick[order]
+    one, many = race_of(stage), race_of(stage)
+    pieces = [one.advance(part.take(tick == number)) for number in np.unique(tick).tolist()]
+    half = int(np.searchsorted(tick, tick[len(tick) // 2]))
+    halves = [
+        many.advance(part.take(rows), tick[rows]) for rows in (slice(half), slice(half, None))
+    ]
+    for name in pieces[0]._fields:
+        single, together = (
+            np.concatenate([getattr(p, name) for p in found]) for found in (pieces, halves)
+        )
+        assert single.tobytes() == together.tobytes(), name
+    assert one.snapshot() == many.snapshot()
+    assert (np.concatenate([p.quality for p in pieces]) == LATE).sum() > 100
+
+
 def test_a_race_restored_in_the_middle_goes_on_as_if_it_had_not_stopped(
     stage: Path, readings: Readings
 ) -> None:

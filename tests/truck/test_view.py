@@ -1,0 +1,124 @@
+"""The fold gives the same rows and state however many records it is handed at once."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from truck_home import SmallTruck
+
+from hardware.errors import Damaged
+from truck.journal import Record
+from truck.segment import Kind
+from truck.store.append import TABLES, Store
+from truck.tick import Tick
+from truck.view import SNAPSHOT_EVERY_RECORDS, Tables, View
+
+SECONDS = SNAPSHOT_EVERY_RECORDS * 2 + 20
+
+
+@pytest.fixture(scope="module")
+def ridden(tmp_path_factory: pytest.TempPathFactory) -> tuple[SmallTruck, list[Record]]:
+    truck = SmallTruck(tmp_path_factory.mktemp("truck"))
+    opened = truck.ride(SECONDS)
+    records = list(opened.journal.read())
+    truck.close(opened)
+    return truck, records
+
+
+def stored(truck: SmallTruck, batches: list[Tables], path: Path) -> dict[str, tuple[int, int]]:
+    store = Store(path, truck.keys.store)
+    for batch in batches:
+        store.commit([batch])
+    digests = store.digests()
+    store.close()
+    return digests
+
+
+def one_by_one(truck: SmallTruck, records: list[Record]) -> tuple[View, list[Tables]]:
+    view = truck.keys.new_view()
+    return view, [view.apply(record) for record in records]
+
+
+@pytest.mark.parametrize("most", [9, 1000])
+def test_records_at_once_give_what_one_by_one_gives(
+    ridden: tuple[SmallTruck, list[Record]], tmp_path: Path, most: int
+) -> None:
+    truck, records = ridden
+    view, tables = one_by_one(truck, records)
+    draw, at = random.Random(most), 0
+    together, parts = truck.keys.new_view(), []
+    while at < len(records):
+        size = draw.randint(1, most)
+        parts.append(together.apply_all(records[at : at + size]))
+        at += size
+    assert together.snapshot() == view.snapshot()
+    digests = stored(truck, tables, tmp_path / "one.duckdb")
+    assert digests["snapshots"][0] == 1
+    assert stored(truck, parts, tmp_path / "many.duckdb") == digests
+    for name in TABLES[:-1]:
+        one, many = (
+            pa.concat_tables([t[name] for t in found if name in t]) for found in (tables, parts)
+        ) if digests[name][0] else (None, None)  # fmt: skip
+        assert one == many
+
+
+def test_the_newest_snapshot_carries_on_as_the_whole_journal_does(
+    ridden: tuple[SmallTruck, list[Record]],
+) -> None:
+    truck, records = ridden
+    view, tables = one_by_one(truck, records)
+    snapshots = [t["snapshots"] for t in tables if "snapshots" in t]
+    assert len(snapshots) == 2
+    state = snapshots[-1]["state"][0].as_py()
+    resumed = truck.keys.new_view()
+    resumed.restore(state, *(next(r for r in records if r.kind == kind)
+                             for kind in (Kind.ROSTER, Kind.STAGE)))  # fmt: skip
+    rows = resumed.apply_all(records[View.record_of(state) :])["readings"]
+    assert resumed.snapshot() == view.snapshot()
+    everything = pa.concat_tables([t["readings"] for t in tables if "readings" in t])
+    assert rows == everything.slice(everything.num_rows - rows.num_rows)
+
+
+def test_ticks_without_packets_make_rows_of_ticks_alone(
+    ridden: tuple[SmallTruck, list[Record]],
+) -> None:
+    truck, records = ridden
+    view = truck.keys.new_view()
+    head = [r for r in records if r.kind != Kind.TICK]
+    idle = [Record(len(head) + k, Kind.TICK, Tick(at_us=k).encode()) for k in range(3)]
+    tables = view.apply_all([*head, *idle])
+    assert set(tables) == {"ticks"}
+    assert tables["ticks"]["packets"].to_pylist() == [0, 0, 0]
+    assert tables["ticks"]["row_end"].to_pylist() == [0, 0, 0]
+
+
+def test_packets_before_any_roster_are_damage(ridden: tuple[SmallTruck, list[Record]]) -> None:
+    truck, records = ridden
+    tick = next(r for r in records if r.kind == Kind.TICK)
+    with pytest.raises(Damaged, match="record 0 holds packets before any roster"):
+        truck.keys.new_view().apply_all([tick._replace(number=0)])
+    with pytest.raises(Damaged, match="expects journal record 0, not 2"):
+        truck.keys.new_view().apply_all([tick])
+
+
+def test_a_batch_that_breaks_half_way_leaves_nothing_and_the_store_goes_on(
+    ridden: tuple[SmallTruck, list[Record]], tmp_path: Path
+) -> None:
+    truck, records = ridden
+    _, tables = one_by_one(truck, records)
+    store = Store(tmp_path / "view.duckdb", truck.keys.store)
+    empty = store.digests()
+
+    def broken():
+        yield from tables[:100]
+        raise Damaged("the journal")
+
+    with pytest.raises(Damaged):
+        store.commit(broken())
+    assert store.digests() == empty
+    store.commit(tables)
+    assert store.digests()["readings"][0] == 3 * SECONDS == store.row_end()
+    assert np.array_equal(np.sort(store.packet_digests(0)[2]), np.repeat(np.arange(SECONDS), 3))
+    store.close()
