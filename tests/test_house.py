@@ -32,7 +32,10 @@ DRAW_RANDOMNESS = {
     "hardware/virtual/peloton.py": "seeded",
     "hardware/virtual/radio.py": "seeded",
 }
-PURE = ("truck/race/", "truck/pipeline.py", "truck/view.py", "truck/tick.py", "relay/lanes.py")
+PURE = (
+    "truck/race/", "truck/pipeline.py", "truck/view.py", "truck/stretch.py", "truck/columns.py",
+    "truck/tick.py", "truck/replay_window.py", "relay/lanes.py",
+)  # fmt: skip
 
 
 def rooms() -> list[str]:
