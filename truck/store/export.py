@@ -59,8 +59,8 @@ def query(store: Store, sql: str) -> pa.Table:
     Raises:
         Misconfigured: not exactly one SELECT, wrong SQL, longer than 10 s or 1,000,000 rows.
     """
-    cursor = store.cursor()
     try:
+        cursor = store.cursor()
         statements = cursor.extract_statements(sql)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise Misconfigured("only one SELECT at a time", "Write one statement that reads.")
@@ -75,7 +75,8 @@ def query(store: Store, sql: str) -> pa.Table:
             f"the query took more than {QUERY_S_MAX:.0f} s", "Ask for less, or pull from the cloud."
         ) from error
     except duckdb.Error as error:
-        raise Misconfigured(f"SQL: {error}", "See `truck query --help` for the tables.") from error
+        sentence = str(error).splitlines()[0]
+        raise Misconfigured(sentence, "See `truck query --help` for the tables.") from error
     if table.num_rows > QUERY_ROWS_MAX:
         raise Misconfigured(f"{table.num_rows} rows", f"Add LIMIT {QUERY_ROWS_MAX}.")
     return table
