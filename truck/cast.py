@@ -80,9 +80,7 @@ class Cast:
         return self.folder / "relays" / name
 
     def prepare(self, *, broker_tls: bool) -> None:
-        """Make homes and keys: cloud recipients, the truck, the relays."""
-        for name in ("operations", "recovery"):
-            self.call("cloud_sync", "keygen", str(self.folder / name))
+        """Make the homes of the truck and the relays; the cloud copy's recipients are there."""
         self.call(
             "truck", "init", str(self.truck_home), "--credentials", str(self.event / "truck"),
             "--stage", str(self.stage), "--broker-port", str(self._broker_port),
@@ -216,7 +214,7 @@ class Cast:
         """
         done = subprocess.run(
             [sys.executable, "-m", module, *arguments], env=self._environment(),
-            capture_output=True, text=True, check=False,
+            capture_output=True, text=True, check=False, start_new_session=True,
         )  # fmt: skip
         if done.returncode:
             raise TruckError(

@@ -148,7 +148,7 @@ def _play(play: Any, folder: Path, script: Any, console: Console) -> dict[str, A
         console.print(what, style="dim", markup=False, highlight=False)
 
     interrupted: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda n, _: interrupted.append(n))
     say(f"setting up event, keys and stage in {folder}")
     cast = play.set_the_stage(folder, script)

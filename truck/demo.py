@@ -5,6 +5,7 @@ stored   in the truck's view             lost     heard and not stored
 doubled  further hearings of a packet    refused  by reason
 """
 
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from cloud_sync.keyring import create_key
 from hardware import clock
 from hardware.authority import create_event
 from hardware.keys import Credentials
@@ -85,6 +87,8 @@ def set_the_stage(folder: Path, script: Script) -> Cast:
         cast.stage, course, starters, name="Demonstration", start_at_s=race_clock.now_s(),
         checkpoints=checkpoints_of(course),
     )  # fmt: skip
+    for name in ("operations", "recovery"):
+        create_key(folder / name)
     cast.prepare(broker_tls=find_mosquitto() is not None)
     return cast
 
@@ -119,6 +123,7 @@ def start_bikes(cast: Cast, script: Script) -> None:
     )
 
 
+@functools.cache
 def _rides(script: Script) -> dict[str, Ride]:
     rides: dict[str, Ride] = {}
     for path in script.rides:
@@ -147,13 +152,6 @@ def account(cast: Cast, config: TruckConfig, say: Callable[[str], None]) -> dict
     """Pull the cloud copy back, and count every packet from end to end; schema truck.demo/1."""
     say("pulling the cloud copy back and proving it")
     truck_keys = TruckKeys.read(Credentials(config.credentials))
-    pulled = json.loads(
-        cast.call(
-            "cloud_sync", "pull", str(cast.cloud), "--to", str(cast.pulled),
-            "--key", str(cast.folder / "operations.key"),
-            "--truck", truck_keys.signing.public.hex(), "--json",
-        )
-    )["streams"][0]  # fmt: skip
     store = Store(cast.truck_home / "view.duckdb", truck_keys.store)
     try:
         stored = _stored(store)
@@ -164,7 +162,9 @@ def account(cast: Cast, config: TruckConfig, say: Callable[[str], None]) -> dict
     heard = heard_by_relays(cast)
     status = cast.truck_status()
     latency = status["latency"]
-    copy = _pulled(cast.pulled)
+    copy, batches, proven = table, 0, True  # a race that ended before it began has no stream
+    if table.num_rows:
+        copy, batches, proven = _pull(cast, truck_keys.signing.public)
     return {
         "schema": SCHEMA,
         "packets": {
@@ -186,8 +186,8 @@ def account(cast: Cast, config: TruckConfig, say: Callable[[str], None]) -> dict
             "rows_stored": table.num_rows,
             "rows_sealed": status["cloud"]["sealed"]["rows"],
             "rows_pulled": copy.num_rows,
-            "batches": pulled["batches"],
-            "verified": bool(pulled["verified"]) and copy.equals(table.cast(copy.schema)),
+            "batches": batches,
+            "verified": proven and copy.equals(table.cast(copy.schema)),
         },
     }
 
@@ -212,10 +212,18 @@ def _stored(store: Store) -> dict[tuple[int, int, int], int]:
     return {(kid, boot, seq): count for kid, boot, seq, count in rows.fetchall()}
 
 
-def _pulled(folder: Path) -> pa.Table:
-    """All pulled rows, in order."""
-    files = sorted(str(path) for path in folder.rglob("*.parquet"))
-    return ds.dataset(files).to_table().sort_by("row_id") if files else pa.table({})
+def _pull(cast: Cast, truck_public: bytes) -> tuple[pa.Table, int, bool]:
+    """All rows of the cloud copy, in order; of how many batches; whether its chain was proven."""
+    pulled = json.loads(
+        cast.call(
+            "cloud_sync", "pull", str(cast.cloud), "--to", str(cast.pulled),
+            "--key", str(cast.folder / "operations.key"),
+            "--truck", truck_public.hex(), "--json",
+        )
+    )["streams"][0]  # fmt: skip
+    files = sorted(str(path) for path in cast.pulled.rglob("*.parquet"))
+    rows = ds.dataset(files).to_table().sort_by("row_id")
+    return rows, int(pulled["batches"]), bool(pulled["verified"])
 
 
 def _pending(cast: Cast) -> int:
