@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from cloud_sync.keyring import create_key
+from cloud_sync.status import spool_status
 from hardware import clock
 from hardware.authority import create_event
 from hardware.keys import Credentials
@@ -228,5 +229,4 @@ def _pull(cast: Cast, truck_public: bytes) -> tuple[pa.Table, int, bool]:
 
 def _pending(cast: Cast) -> int:
     """Batches that wait to be uploaded."""
-    status = json.loads(cast.call("cloud_sync", "status", str(cast.outbox), "--json"))
-    return int(status["pending"]["batches"])
+    return int(spool_status(cast.outbox, cast.clock.now_s())["pending"]["batches"])
