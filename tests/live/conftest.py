@@ -29,7 +29,7 @@ def seed() -> int:
 @pytest.fixture
 def trouble_s() -> float:
     """How long an attack, a full disk or an outage lasts; TRUCK_TROUBLE_SECONDS makes it longer."""
-    return float(os.environ.get("TRUCK_TROUBLE_SECONDS", "4"))
+    return float(os.environ.get("TRUCK_TROUBLE_SECONDS", "3"))
 
 
 @pytest.fixture
