@@ -70,7 +70,7 @@ def stop_the_truck(cast: Cast, seconds: float) -> tuple[float, float]:
 def worst_delay_s(came: list[Arrival], from_s: float, to_s: float) -> float:
     """The longest that anything heard in a time took to the truck."""
     delays_s = [a.received_s - a.heard_s for a in came if from_s < a.heard_s < to_s]
-    assert len(delays_s) > 20
+    assert len(delays_s) > 5
     return max(delays_s)
 
 
@@ -92,8 +92,8 @@ def test_after_an_outage_live_comes_first_and_the_rest_newest_first(
         came = arrivals(cast)
     finally:
         cast.end_all()
-    assert worst_delay_s(came, frozen[1] + RECOVERY_S, gone[0] - 0.5) < 1.0
-    assert worst_delay_s(came, gone[1] + RECOVERY_S, end_s) < 1.0
+    assert worst_delay_s(came, frozen[1] + RECOVERY_S, gone[0] - 0.5) < FRESH_S
+    assert worst_delay_s(came, gone[1] + RECOVERY_S, end_s) < FRESH_S
     for name in cast.relays:
         after = [a for a in came if a.relay == name and a.received_s > gone[0] + trouble_s]
         stale_s = after[0].received_s - FRESH_S - 0.5
