@@ -5,7 +5,7 @@
             kid, generation, revoked, validity              _find_key
             time: not in the future, not too old            _check_time
             replay window, read only                        look
-            AES-CCM, then Ed25519, in a pool of threads     _open_and_verify
+            AES-CCM, then Ed25519, in a pool of threads     _open_and_verify, beside the steps above
             values                                          packet.bad_values
     then `commit`: the window learns, once the journal holds the tick
 
@@ -14,7 +14,7 @@ Every packet ends as accepted, as a further hearing, or as refused with a reason
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -94,8 +94,11 @@ class Pipeline:
         tick = Tick(at_us=now_us)
         self._evidence.turn(now_us)
         candidates: list[_Candidate] = []
+        first: dict[bytes, _Candidate] = {}
+        verifying: list[Future[None]] = []
         bundles: dict[tuple[str, int, int], int] = {}
         for message in messages:
+            known = len(candidates)
             bundle = self._open_bundle(message, tick, bundles)
             if bundle is not None:
                 for i, raw in enumerate(bundle.packets):
@@ -104,7 +107,12 @@ class Pipeline:
                         bundle.rssi_dbm[i], bundle.boot, bundle.number,
                     )  # fmt: skip
                     self._examine(raw, heard, now_us, tick, candidates)
-        self._open_and_verify(candidates)
+                verifying += self._open_and_verify(candidates[known:], first)
+        for part in verifying:
+            part.result()
+        for candidate in candidates:  # copies share the verdict
+            judged = first[candidate.raw]
+            candidate.opened, candidate.reason = judged.opened, judged.reason
         self._judge_values(candidates, now_us)
         self._settle(candidates, now_us, tick)
         return tick
@@ -185,22 +193,19 @@ class Pipeline:
         if measured_s < now_us / 1e6 - BACKFILL_AGE_S_MAX:
             raise Refused(Reason.TOO_OLD)
 
-    def _open_and_verify(self, candidates: list[_Candidate]) -> None:
-        """CCM and signature of each distinct packet, over the pool; copies share the verdict."""
-        first: dict[bytes, _Candidate] = {}
-        for candidate in candidates:
-            first.setdefault(candidate.raw, candidate)
-        distinct = list(first.values())
-        size = max(_CHUNK_PACKETS, -(-len(distinct) // (2 * self._workers)))
-        chunks = [distinct[i : i + size] for i in range(0, len(distinct), size)]
+    def _open_and_verify(
+        self, candidates: list[_Candidate], first: dict[bytes, _Candidate]
+    ) -> list[Future[None]]:
+        """Begin CCM and signature of what `first` has not seen, while the next bundle is opened."""
         event = self.roster.event_id
-        if len(chunks) == 1:
-            verify_chunk(chunks[0], event)
-        else:
-            list(self._pool.map(lambda chunk: verify_chunk(chunk, event), chunks))
-        for candidate in candidates:
-            judged = first[candidate.raw]
-            candidate.opened, candidate.reason = judged.opened, judged.reason
+        fresh = [c for c in candidates if first.setdefault(c.raw, c) is c]
+        if self._workers == 1:
+            verify_chunk(fresh, event)
+            return []
+        return [
+            self._pool.submit(verify_chunk, fresh[at : at + _CHUNK_PACKETS], event)
+            for at in range(0, len(fresh), _CHUNK_PACKETS)
+        ]
 
     def _judge_values(self, candidates: list[_Candidate], now_us: int) -> None:
         """The step that works in columns: values no device can send, fixes in the future."""
