@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,21 +82,23 @@ class Cast:
 
     def prepare(self, *, broker_tls: bool) -> None:
         """Make the homes of the truck and the relays; the cloud copy's recipients are there."""
-        self.call(
+        commands = [[
             "truck", "init", str(self.truck_home), "--credentials", str(self.event / "truck"),
             "--stage", str(self.stage), "--broker-port", str(self._broker_port),
             "--page-port", str(self.page_port),
             "--recipient", str(self.folder / "operations.pub"),
             "--recipient", str(self.folder / "recovery.pub"),
-        )  # fmt: skip
+        ]]  # fmt: skip
         for name, port in zip(self.relays, self._radio_ports, strict=True):
-            self.call(
+            commands += [[
                 "relay", "init", str(self.relay_home(name)),
                 "--credentials", str(self.event / "relays" / name),
                 "--broker", f"127.0.0.1:{self._broker_port}",
                 "--radio", f"127.0.0.1:{port}",
                 *([] if broker_tls else ["--no-broker-tls"]),
-            )  # fmt: skip
+            ]]  # fmt: skip
+        with ThreadPoolExecutor() as side_by_side:
+            list(side_by_side.map(lambda command: self.call(*command), commands))
 
     def start_truck(self) -> None:
         """Start the truck, and with it the broker."""
