@@ -93,11 +93,11 @@ def check_whole(outcome: dict[str, Any]) -> None:
 def test_the_page_is_up_within_seconds_and_one_object_accounts_for_every_packet(
     tmp_path: Path, mosquitto: Path
 ) -> None:
-    folder, began_s, up_s_max = tmp_path / "demo", time.monotonic(), page_s_max()
+    folder, began_s = tmp_path / "demo", time.monotonic()
     with playing(folder, "--seconds", str(SECONDS), "--riders", "198", "--headless") as process:
-        with urllib.request.urlopen(page_of(folder, up_s_max), timeout=5) as page:
+        with urllib.request.urlopen(page_of(folder, 60.0), timeout=5) as page:
             assert b"<html" in page.read().lower()
-        assert time.monotonic() - began_s < up_s_max
+        assert time.monotonic() - began_s < page_s_max()
         outcome = outcome_of(process)
     check_whole(outcome)
     packets, latency = outcome["packets"], outcome["latency_s"]
@@ -111,12 +111,13 @@ def test_the_page_is_up_within_seconds_and_one_object_accounts_for_every_packet(
     assert left_behind(folder) == []
 
 
-def test_ctrl_c_ends_a_demo_on_bad_radio_with_its_summary_and_leaves_no_process(
-    tmp_path: Path, mosquitto: Path
+def test_ctrl_c_ends_recorded_rides_on_bad_radio_with_their_summary_and_leaves_no_process(
+    shared: Path, tmp_path: Path, mosquitto: Path
 ) -> None:
     folder = tmp_path / "demo"
-    faults = "--loss 0.2 --double 0.1 --reorder 0.1 --dark 1:3-6"
-    with playing(folder, "--riders", "50", "--radio", faults) as process:
+    rides = [word for name in RIDES for word in ("--ride", shared / "roubaix2020" / name)]
+    faults = "--loss 0.2 --double 0.1 --reorder 0.1 --dark 1:60-120"  # of the race: 3 to 6 s
+    with playing(folder, *rides, "--speed", "20", "--radio", faults) as process:
         page_of(folder, 60.0)
         time.sleep(7.0)
         assert len(left_behind(folder)) > 6
@@ -126,18 +127,6 @@ def test_ctrl_c_ends_a_demo_on_bad_radio_with_its_summary_and_leaves_no_process(
         outcome = outcome_of(process)
     check_whole(outcome)
     packets = outcome["packets"]
-    assert packets["heard"] < packets["sent"]
+    assert 7 * 20 * 2 < packets["heard"] < packets["sent"]
     assert 0 < packets["doubled"] < packets["heard"] * 1.2
     assert left_behind(folder) == []
-
-
-def test_recorded_rides_of_every_kind_go_the_whole_way_twenty_times_as_fast(
-    shared: Path, tmp_path: Path, mosquitto: Path
-) -> None:
-    rides = [word for name in RIDES for word in ("--ride", shared / "roubaix2020" / name)]
-    fast = ["--speed", "20", "--seconds", str(SECONDS), "--headless"]
-    with playing(tmp_path / "demo", *rides, *fast) as process:
-        outcome = outcome_of(process)
-    check_whole(outcome)
-    packets = outcome["packets"]
-    assert packets["sent"] == packets["heard"] > 7 * 20 * (SECONDS - 1)  # E records every 2 s
