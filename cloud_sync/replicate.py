@@ -9,6 +9,7 @@ forgotten the truck cannot open the file any more.
 
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -149,11 +150,14 @@ class Sealer:
         temporary = self._data / _TEMPORARY
         try:
             data_key = write_sealed(table, temporary, batch, self._recipients)
-            data = temporary.read_bytes()
-            if not is_same(read_sealed(data, batch, lambda _: data_key), table):
+            with ThreadPoolExecutor(1) as disk:  # the disk works while the file is opened again
+                durable = disk.submit(_sync, temporary)
+                data = temporary.read_bytes()
+                whole = is_same(read_sealed(data, batch, lambda _: data_key), table)
+                sha256 = hashlib.sha256(data).hexdigest()
+                durable.result()
+            if not whole:
                 raise Damaged(f"batch {batch} does not open as it was sealed; is the memory sound?")
-            sha256 = hashlib.sha256(data).hexdigest()
-            _sync(temporary)
             temporary.replace(self._spool / batch.object_key(sha256))
             _sync(self._data)
         except (OSError, pa.ArrowException) as error:
