@@ -1,14 +1,13 @@
 """Sealing: committed rows become sealed files and signed manifests in the spool.
 
-A batch is written sealed, read back from the file, opened with the data key that is still in
-memory, and compared row by row; then file and folder are fsynced; then its outbox row, with the
-signed manifest, commits in one transaction. That row is the commit point: a kill before it leaves
-a file nobody names, swept at the next start; a kill after it leaves a batch. When the data key is
-forgotten the truck cannot open the file any more.
+A batch is written sealed and fsynced while it is read back from the file, opened with the data key
+that is still in memory, and compared row by row; then it gets its name and the folder is fsynced;
+then its outbox row, with the signed manifest, commits in one transaction. That row is the commit
+point: a kill before it leaves a file nobody names, swept at the next start; a kill after it leaves
+a batch. When the data key is forgotten the truck cannot open the file any more.
 """
 
 import hashlib
-import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +21,7 @@ from cloud_sync.lock import hold_lock
 from cloud_sync.manifest import NO_PREVIOUS, sign_manifest
 from cloud_sync.outbox import Entry, Outbox
 from cloud_sync.sealed_parquet import holds_rows, is_same, read_sealed, write_sealed
+from hardware import keys
 from hardware.errors import Damaged, Misconfigured, Unavailable
 from hardware.signing import SigningKey
 
@@ -151,7 +151,7 @@ class Sealer:
         try:
             data_key = write_sealed(table, temporary, batch, self._recipients)
             with ThreadPoolExecutor(1) as disk:  # the disk works while the file is opened again
-                durable = disk.submit(_sync, temporary)
+                durable = disk.submit(keys.sync, temporary)
                 data = temporary.read_bytes()
                 whole = is_same(read_sealed(data, batch, lambda _: data_key), table)
                 sha256 = hashlib.sha256(data).hexdigest()
@@ -159,7 +159,7 @@ class Sealer:
             if not whole:
                 raise Damaged(f"batch {batch} does not open as it was sealed; is the memory sound?")
             temporary.replace(self._spool / batch.object_key(sha256))
-            _sync(self._data)
+            keys.sync(self._data)
         except (OSError, pa.ArrowException) as error:
             raise Unavailable(
                 f"cannot seal into {self._spool}: {error}. The rows stay in the store; free some"
@@ -180,11 +180,3 @@ class Sealer:
                 f"cannot write {self._data}: {error.strerror}",
                 "Choose a spool folder this user may write.",
             ) from error
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

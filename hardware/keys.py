@@ -29,6 +29,19 @@ def box_public(private: bytes) -> bytes:
     return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
 
 
+def sync(path: Path) -> None:
+    """Make a file, or the names in a folder, durable.
+
+    Raises:
+        OSError: when the disk fails.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write_file(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Write a file whole or not at all: temporary name, fsync, rename, fsync of the folder.
 
@@ -47,11 +60,7 @@ def write_file(path: Path, data: bytes, mode: int = 0o600) -> None:
         finally:
             os.close(descriptor)
         temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise Misconfigured(

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from hardware import keys
 from hardware.errors import Damaged, Misconfigured
 from truck.segment import (
     GENESIS,
@@ -217,8 +218,8 @@ class Journal:
         self._ciphers.clear()
         if last:
             os.truncate(self._path(last), self.places[-1].ends)
-            _sync(self._path(last))
-        _sync(self.folder)
+            keys.sync(self._path(last))
+        keys.sync(self.folder)
         self._failed = False
 
     def _mark_durable(self) -> None:
@@ -245,7 +246,7 @@ class Journal:
             self._path(number), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600
         )
         _write_whole(self._file, encode_segment(segment))
-        _sync(self.folder)
+        keys.sync(self.folder)
         self._segments[number] = segment
         self._size = SEGMENT_BYTES
 
@@ -256,8 +257,8 @@ class Journal:
         # a killed truck's last record may stand in the page cache only: it is shown and
         # acknowledged from now on, so it must be on the disk
         if self.places:
-            _sync(self._path(self.places[-1].segment))
-        _sync(self.folder)
+            keys.sync(self._path(self.places[-1].segment))
+        keys.sync(self.folder)
 
     def _recover_segment(self, path: Path, expected: int, *, is_last: bool) -> None:
         data = path.read_bytes()
@@ -314,11 +315,3 @@ def _write_whole(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
