@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from hardware.stage import load_stage
 from truck.race.race import Race
 from truck.race.readings import Readings
-from truck.race.stage import load_stage
 
 RIDES = Path("roubaix2020") / "five_riders.csv.gz"
 START_US = 1_595_688_383_000_000  # 14:46:23 UTC, all five are on the road

@@ -110,9 +110,8 @@ def test_only_intake_and_uplink_name_paho(room: str) -> None:
 def test_pure_rooms_know_no_clock_socket_thread_or_file(room: str) -> None:
     edge = {"socket", "subprocess", "threading", "hardware.clock"} & set(imports(room))
     opened = {c for c in calls(room) if c == "open" or c.endswith((".open", ".write_bytes"))}
-    allowed = {"truck/race/stage.py"}  # reads the stage folder at its edge function
     assert not edge
-    assert not opened or room in allowed
+    assert not opened
 
 
 @pytest.mark.parametrize("room", rooms())

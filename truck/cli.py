@@ -44,9 +44,9 @@ def init(
 ) -> None:
     """Make a truck's home. Keep the credentials on a stick, not on this disk."""
     from cloud_sync.keyring import read_recipient
+    from hardware.stage import load_stage
     from truck.opening import read_roster
     from truck.race.course import Course
-    from truck.race.stage import load_stage
 
     at_home = TruckHome(folder)
     if at_home.config.exists():

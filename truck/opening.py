@@ -15,11 +15,11 @@ from hardware.errors import Damaged, Misconfigured, Refused
 from hardware.keys import Credentials, box_public
 from hardware.roster import Roster, check_newer, open_roster
 from hardware.signing import SigningKey
+from hardware.stage import stage_files, stage_from_files
 from truck.config import TruckConfig, TruckHome
 from truck.journal import Journal
 from truck.pipeline import BACKFILL_AGE_S_MAX, Pipeline
 from truck.race.race import Race
-from truck.race.stage import stage_files, stage_from_files
 from truck.replay_window import digest_of
 from truck.segment import Kind
 from truck.store.append import Store

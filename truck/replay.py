@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from hardware.errors import Misconfigured
+from hardware.stage import stage_files, stage_from_files
 from truck.race.frame import NOT_SEEN, QUALITIES, STATUSES, Frame
 from truck.race.race import Race
 from truck.race.readings import Readings
-from truck.race.stage import stage_files, stage_from_files
 from truck.readings import read_readings
 
 SCHEMA = "truck.replay/1"

@@ -17,11 +17,11 @@ from hardware import packet
 from hardware.errors import Damaged
 from hardware.roster import Roster, open_roster
 from hardware.sealing import open_body, packet_cipher
+from hardware.stage import stage_from_files
 from truck.columns import flags, instants, measures, names, numbers
 from truck.journal import Record
 from truck.race.race import Placed, Race
 from truck.race.readings import Readings
-from truck.race.stage import stage_from_files
 from truck.replay_window import digests_of
 from truck.segment import Kind
 from truck.stretch import Hearings, Rows, Stretch, decode_stretch

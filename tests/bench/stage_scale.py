@@ -33,6 +33,7 @@ from hardware.keys import Credentials
 from hardware.packet import FIRST_DTYPE, HEADER_BYTES, SUITE_CCM8, kid_of
 from hardware.roster import Roster
 from hardware.sealing import packet_cipher
+from hardware.stage import stage_files
 from hardware.virtual.course import loop_course
 from hardware.virtual.peloton import Peloton
 from hardware.virtual.readings import Readings
@@ -41,7 +42,6 @@ from truck.config import TruckConfig, TruckHome
 from truck.journal import Journal
 from truck.opening import Opened, TruckKeys, begin, open_journal, remember
 from truck.pipeline import LIVE_AGE_S_MAX, Pipeline
-from truck.race.stage import stage_files
 from truck.replay_window import digest_of
 from truck.segment import Kind
 from truck.store.append import Store

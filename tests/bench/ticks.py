@@ -13,9 +13,9 @@ import pyarrow as pa
 from race import NOW_S, RIDERS, BenchRace
 
 from hardware.signing import SigningKey
+from hardware.stage import stage_files
 from truck.journal import Journal, Record
 from truck.pipeline import Pipeline
-from truck.race.stage import stage_files
 from truck.segment import Kind
 from truck.store import append
 from truck.store.append import Store

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardware.errors import Damaged
+from hardware.stage import Stage
 from truck.race.course import Course, Floats
 from truck.race.frame import Frame, make_frame
 from truck.race.passages import known_way, record_passages
@@ -15,7 +16,6 @@ from truck.race.readings import Readings
 from truck.race.riders import NEVER_US, new_riders
 from truck.race.snapshot import decode_snapshot, encode_snapshot
 from truck.race.speed import follow_speed
-from truck.race.stage import Stage
 
 _SECOND_US = 1_000_000
 _FIELD_US = 120_000_000  # whose places say where the race is

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hardware.stage import Stage
 from truck.race.course import Course
 from truck.race.frame import QUALITIES, STATUSES, Frame
-from truck.race.stage import Stage
 
 FRAME_SCHEMA = "truck.frame/1"
 COURSE_SCHEMA = "truck.course/1"

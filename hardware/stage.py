@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardware.errors import Misconfigured
-from truck.race.sheet import Row, read_sheet
+from hardware.sheet import Row, read_sheet
 
 _FILES = ("stage.toml", "route.gpx", "startlist.csv", "checkpoints.csv", "weather.csv")
 _KINDS = ("road", "time-trial")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hardware.errors import Exit, Misconfigured
+from hardware.stage import load_stage, stage_files, stage_from_files
 from truck.race.course import Course
-from truck.race.stage import load_stage, stage_files, stage_from_files
 
 TOML = b'name = "Test"\nkind = "road"\n'
 
