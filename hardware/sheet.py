@@ -5,8 +5,11 @@ import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from hardware.errors import Misconfigured
+
+_SEPARATORS = (",", ";", "\t")
 
 
 @dataclass(frozen=True)
@@ -16,13 +19,14 @@ class Row:
     file: str
     line: int
     cells: dict[str, str]
+    decimal_comma: bool = False
 
     def text(self, field: str) -> str | None:
         """The cell without surrounding blanks."""
         return self.cells.get(field, "").strip() or None
 
-    def number(self, field: str) -> float | None:
-        """The cell as a finite number.
+    def number(self, field: str, low: float = -math.inf, high: float = math.inf) -> float | None:
+        """The cell as a finite number from `low` to `high`.
 
         Raises:
             Misconfigured: when it is something else.
@@ -31,12 +35,43 @@ class Row:
         if text is None:
             return None
         try:
-            value = float(text)
+            value = float(text.replace(",", ".") if self.decimal_comma else text)
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
             raise self.wrong(field, "is not a number", "Write a number with a decimal point.")
+        if not low <= value <= high:
+            raise self.wrong(
+                field, f"is outside {low:g} to {high:g}", "Correct it; the column names its unit."
+            )
         return value
+
+    def needed_number(self, field: str, low: float = -math.inf, high: float = math.inf) -> float:
+        """The cell as a number, which must not be empty.
+
+        Raises:
+            Misconfigured: when it is, or is no number from `low` to `high`.
+        """
+        self.needed(field)
+        value = self.number(field, low, high)
+        return math.nan if value is None else value
+
+    def instant_s(self, field: str) -> float | None:
+        """The cell, a date and time with its zone, in seconds since 1970 UTC.
+
+        Raises:
+            Misconfigured: when it is something else.
+        """
+        text = self.text(field)
+        if text is None:
+            return None
+        try:
+            instant = datetime.fromisoformat(text)
+        except ValueError as error:
+            raise self.wrong(field, "is no time", "Write it as 2027-07-16T10:35:00Z.") from error
+        if instant.tzinfo is None:
+            raise self.wrong(field, "has no zone", "Write it as 2027-07-16T10:35:00Z.")
+        return instant.timestamp()
 
     def needed(self, field: str) -> str:
         """The cell, which must not be empty.
@@ -59,25 +94,50 @@ class Row:
 def read_sheet(file: str, data: bytes, columns: tuple[str, ...]) -> Iterator[Row]:
     """The rows of a CSV file that must have `columns`; blank lines are skipped.
 
+    A spreadsheet's ways are taken as they come: a byte order mark, semicolons or tabs where the
+    first line has them (numbers may then have a decimal comma), column names in any case.
+
     Raises:
-        Misconfigured: not UTF-8, or a column is missing.
+        Misconfigured: not UTF-8, a column is missing or double, or a line has cells too many.
     """
+    lines, separator = _lines(file, data)
+    reader = csv.reader(lines, delimiter=separator)
+    try:
+        header = [cell.strip().lower().replace(" ", "_") for cell in next(reader, [])]
+        for column in columns:
+            if column not in header:
+                raise Misconfigured(
+                    f"{file}, line {max(reader.line_num, 1)}: the column '{column}' is missing",
+                    f"The first line must name at least {', '.join(columns)}.",
+                )
+        for column in filter(None, header):
+            if header.count(column) > 1:
+                raise Misconfigured(f"{file}: the column '{column}' stands twice", "Remove one.")
+        for cells in reader:
+            if any(cell.strip() for cell in cells[len(header) :]):
+                raise Misconfigured(
+                    f"{file}, line {reader.line_num}: {len(cells)} cells under {len(header)} "
+                    "columns",
+                    "Quote a cell that holds a comma; write numbers with a decimal point.",
+                )
+            if any(cell.strip() for cell in cells):
+                named = dict(zip(header, cells, strict=False))
+                yield Row(file, reader.line_num, named, decimal_comma=separator != ",")
+    except csv.Error as error:
+        raise Misconfigured(f"{file}, line {reader.line_num}: {error}", "Mend it.") from error
+
+
+def _lines(file: str, data: bytes) -> tuple[io.StringIO, str]:
+    """The text from its first line on, and what separates its cells."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise Misconfigured(f"{file}, line {line}: not UTF-8", "Save it as UTF-8.") from error
-    reader = csv.reader(io.StringIO(text, newline=""))
-    header = [cell.strip() for cell in next(reader, [])]
-    for column in columns:
-        if column not in header:
-            raise Misconfigured(
-                f"{file}, line 1: the column '{column}' is missing",
-                f"The first line must name at least {', '.join(columns)}.",
-            )
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                yield Row(file, reader.line_num, dict(zip(header, cells, strict=False)))
-    except csv.Error as error:
-        raise Misconfigured(f"{file}, line {reader.line_num}: {error}", "Mend it.") from error
+        raise Misconfigured(
+            f"{file}, line {line}: not UTF-8", "Save it as 'CSV UTF-8', not as plain CSV."
+        ) from error
+    lines = io.StringIO(text, newline="")
+    header = lines.readline()
+    if not header.lower().startswith("sep="):  # a spreadsheet's own first line
+        lines.seek(0)
+    return lines, max(_SEPARATORS, key=header.count)

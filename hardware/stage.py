@@ -5,42 +5,24 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import gpxpy
-import gpxpy.gpx
-import numpy as np
-from numpy.typing import NDArray
-
+from hardware.checkpoints import Checkpoint, read_checkpoints
 from hardware.errors import Misconfigured
-from hardware.sheet import Row, read_sheet
+from hardware.gpx import Route, read_drawing
+from hardware.startlist import Starter, read_startlist
+from hardware.weather import Weather, read_weather
 
+__all__ = [
+    "Checkpoint", "Circuit", "Route", "Stage", "Starter", "Weather",
+    "load_stage", "stage_files", "stage_from_files",
+]  # fmt: skip
+
+KINDS = ("road", "time-trial")
 _FILES = ("stage.toml", "route.gpx", "startlist.csv", "checkpoints.csv", "weather.csv")
-_KINDS = ("road", "time-trial")
 _KEYS = ("name", "kind", "start_at", "length_km", "neutral_km", "laps", "finish")
-
-
-@dataclass(frozen=True)
-class Starter:
-    """One line of the start list."""
-
-    bib: int
-    name: str
-    team: str
-    gc_gap_s: float | None = None
-    jersey: str | None = None
-    device: str | None = None
-    start_at_s: float | None = None
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A named point of the road book, in kilometres after the flag."""
-
-    km: float
-    kind: str
-    name: str
 
 
 @dataclass(frozen=True)
@@ -50,15 +32,6 @@ class Circuit:
     from_km: float
     length_km: float
     count: int
-
-
-@dataclass(frozen=True, eq=False)
-class Route:
-    """Points of the road in riding order: degrees, and metres of altitude (NaN where absent)."""
-
-    latitude_deg: NDArray[np.float64]
-    longitude_deg: NDArray[np.float64]
-    altitude_m: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +48,7 @@ class Stage:
     route: Route
     startlist: tuple[Starter, ...]
     checkpoints: tuple[Checkpoint, ...]
+    weather: tuple[Weather, ...] = ()
 
 
 def load_stage(folder: Path) -> Stage:
@@ -122,8 +96,8 @@ def stage_from_files(files: Mapping[str, bytes]) -> Stage:
             raise Misconfigured(f"the stage has no {name}", "Add it to the stage folder.")
     book = _Book(files["stage.toml"])
     kind = book.text("kind")
-    if kind not in _KINDS:
-        raise book.wrong("kind", f"'{kind}' is not one of {', '.join(_KINDS)}")
+    if kind not in KINDS:
+        raise book.wrong("kind", f"'{kind}' is not one of {', '.join(KINDS)}")
     return Stage(
         name=book.text("name"),
         kind=kind,
@@ -132,9 +106,10 @@ def stage_from_files(files: Mapping[str, bytes]) -> Stage:
         neutral_km=book.number("neutral_km", low=0.0) or 0.0,
         laps=book.laps(),
         finish=book.finish(),
-        route=_read_route(files["route.gpx"]),
-        startlist=_read_startlist(files.get("startlist.csv")),
-        checkpoints=_read_checkpoints(files.get("checkpoints.csv")),
+        route=read_drawing("route.gpx", files["route.gpx"]).route,
+        startlist=read_startlist(files.get("startlist.csv")),
+        checkpoints=read_checkpoints(files.get("checkpoints.csv")),
+        weather=read_weather(files.get("weather.csv")),
     )
 
 
@@ -143,7 +118,7 @@ class _Book:
 
     def __init__(self, data: bytes) -> None:
         try:
-            self._source = data.decode("utf-8")
+            self._source = data.decode("utf-8-sig")
             self._table = tomllib.loads(self._source)
         except ValueError as error:
             raise Misconfigured(f"stage.toml: {error}", "Mend its TOML syntax.") from error
@@ -174,6 +149,11 @@ class _Book:
         value = self._table.get(key)
         if value is None:
             return None
+        if isinstance(value, str):
+            try:
+                value = datetime.fromisoformat(value.strip())
+            except ValueError:
+                value = None
         if not isinstance(value, datetime) or value.tzinfo is None:
             raise self.wrong(key, "write a date and time with its zone, as 2027-07-16T10:35:00Z")
         return value.timestamp()
@@ -182,14 +162,13 @@ class _Book:
         entries = self._table.get("laps", [])
         if not isinstance(entries, list):
             raise self.wrong("laps", "write a list of { from_km, length_km, count }")
-        circuits = []
-        for entry in entries:
-            fields = {
-                name: self._check("laps", name, _field(entry, name), low, 1000.0)
-                for name, low in (("from_km", 0.0), ("length_km", 0.1), ("count", 1.0))
-            }
-            circuits.append(Circuit(fields["from_km"], fields["length_km"], int(fields["count"])))
-        return tuple(sorted(circuits, key=lambda circuit: circuit.from_km))
+        circuits = sorted(map(self._circuit, entries), key=lambda circuit: circuit.from_km)
+        for one, other in pairwise(circuits):
+            if one.from_km + one.length_km * one.count > other.from_km + 1e-6:
+                raise self.wrong(
+                    "laps", f"the circuits from km {one.from_km:g} and {other.from_km:g} overlap"
+                )
+        return tuple(circuits)
 
     def finish(self) -> tuple[float, float] | None:
         place = self._table.get("finish")
@@ -199,6 +178,15 @@ class _Book:
             self._check("finish", "latitude_deg", _field(place, "latitude_deg"), -90.0, 90.0),
             self._check("finish", "longitude_deg", _field(place, "longitude_deg"), -180.0, 180.0),
         )
+
+    def _circuit(self, entry: object) -> Circuit:
+        from_km, length_km, count = (
+            self._check("laps", name, _field(entry, name), low, 1000.0)
+            for name, low in (("from_km", 0.0), ("length_km", 0.1), ("count", 1.0))
+        )
+        if count != int(count):
+            raise self.wrong("laps", f"count is {count:g}, not a whole number of laps")
+        return Circuit(from_km, length_km, int(count))
 
     def _check(self, key: str, name: str, value: object, low: float, high: float) -> float:
         # bool is an int to Python, but `true` is no number to an organiser
@@ -211,87 +199,3 @@ class _Book:
 
 def _field(table: Any, name: str) -> object:
     return table.get(name) if isinstance(table, dict) else None
-
-
-def _read_route(data: bytes) -> Route:
-    try:
-        # gpxpy raises its own and the XML parser's errors, all of them about the file's text
-        gpx = gpxpy.parse(data.decode("utf-8-sig"))
-    except (gpxpy.gpx.GPXException, ValueError) as error:
-        what = str(error).splitlines()[0] if str(error) else "not a GPX file"
-        raise Misconfigured(f"route.gpx: {what}", "Export the route again as GPX 1.1.") from error
-    points: list[Any] = [p for track in gpx.tracks for part in track.segments for p in part.points]
-    points = points or [p for route in gpx.routes for p in route.points]
-    if len(points) < 2:
-        raise Misconfigured(
-            f"route.gpx holds {len(points)} route points", "Export the track of the whole stage."
-        )
-    route = Route(
-        np.array([p.latitude for p in points], np.float64),
-        np.array([p.longitude for p in points], np.float64),
-        np.array([np.nan if p.elevation is None else p.elevation for p in points], np.float64),
-    )
-    sound = (np.abs(route.latitude_deg) <= 90) & (np.abs(route.longitude_deg) <= 180)
-    if not sound.all():
-        where = int(np.argmin(sound)) + 1
-        raise Misconfigured(
-            f"route.gpx, point {where}: latitude or longitude is outside the globe",
-            "Export the route again.",
-        )
-    return route
-
-
-def _read_startlist(data: bytes | None) -> tuple[Starter, ...]:
-    if data is None:
-        return ()
-    seen: dict[int, int] = {}
-    starters = []
-    for row in read_sheet("startlist.csv", data, ("bib", "name", "team")):
-        bib = _bib(row)
-        if bib in seen:
-            raise row.wrong("bib", f"stands on line {seen[bib]} too", "Give each rider his own.")
-        seen[bib] = row.line
-        starters.append(
-            Starter(
-                bib=bib,
-                name=row.needed("name"),
-                team=row.text("team") or "",
-                gc_gap_s=row.number("gc_gap_s"),
-                jersey=row.text("jersey"),
-                device=row.text("device"),
-                start_at_s=_instant(row, "start_at"),
-            )
-        )
-    return tuple(starters)
-
-
-def _bib(row: Row) -> int:
-    text = row.needed("bib")
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 9999):
-        raise row.wrong("bib", "is no bib number", "Write a whole number from 1 to 9999.")
-    return int(text)
-
-
-def _instant(row: Row, field: str) -> float | None:
-    text = row.text(field)
-    if text is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise row.wrong(field, "is no time", "Write it as 2027-07-16T10:35:00Z.") from error
-    if instant.tzinfo is None:
-        raise row.wrong(field, "has no zone", "Write it as 2027-07-16T10:35:00Z.")
-    return instant.timestamp()
-
-
-def _read_checkpoints(data: bytes | None) -> tuple[Checkpoint, ...]:
-    if data is None:
-        return ()
-    checkpoints = []
-    for row in read_sheet("checkpoints.csv", data, ("km", "kind", "name")):
-        row.needed("km")
-        km = row.number("km")
-        if km is not None:
-            checkpoints.append(Checkpoint(km, row.needed("kind"), row.text("name") or ""))
-    return tuple(sorted(checkpoints, key=lambda checkpoint: checkpoint.km))
