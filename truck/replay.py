@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,11 @@ import pyarrow.parquet
 
 from hardware.errors import Misconfigured
 from hardware.stage import stage_files, stage_from_files
-from truck.race.frame import NOT_SEEN, QUALITIES, STATUSES, Frame
+from truck.race.frame import QUALITIES, Frame
+from truck.race.incidents import Change, Incident, incidents_of
 from truck.race.race import Race
 from truck.race.readings import Readings
+from truck.race.status import NOT_SEEN, STATUSES
 from truck.readings import read_readings
 
 SCHEMA = "truck.replay/1"
@@ -33,8 +35,11 @@ _LONGEST_S = 48 * 3600
 _TIME = pa.timestamp("us", "UTC")
 _REALS = {
     "states": ("distance_m", "to_go_m", "lateral_m", "speed_mps", "gradient_pct", "gap_s", "gap_m",
-               "age_s", "latitude_deg", "longitude_deg", "power_w", "heart_rate_bpm"),
-    "groups": ("distance_m", "gap_s", "gap_m"),
+               "age_s", "latitude_deg", "longitude_deg", "power_w", "heart_rate_bpm",
+               "gap_measured_s", "gap_at_m", "headwind_mps", "crosswind_mps", "shelter",
+               "echelon_risk", "effort_w", "effort_low_w", "effort_high_w", "w_balance",
+               "virtual_gap_s", "bonus_s"),
+    "groups": ("distance_m", "gap_s", "gap_m", "gap_measured_s", "gap_at_m", "speed_mps"),
 }  # fmt: skip
 _TABLES = {
     "states": pa.schema(
@@ -44,11 +49,18 @@ _TABLES = {
     ),
     "groups": pa.schema(
         [("measured_at", _TIME), ("group_id", pa.int32()), ("size", pa.int32()),
-         ("first_bib", pa.int32()), *((name, pa.float64()) for name in _REALS["groups"])]
+         ("first_bib", pa.int32()), ("echelon", pa.bool_()),
+         *((name, pa.float64()) for name in _REALS["groups"])]
     ),
     "incidents": pa.schema(
-        [("kind", pa.string()), ("bibs", pa.list_(pa.int32())), ("started_at", _TIME),
-         ("raised_at", _TIME), ("cleared_at", _TIME), ("probability", pa.float64())]
+        [("incident_id", pa.int32()), ("kind", pa.string()), ("bibs", pa.list_(pa.int32())),
+         ("started_at", _TIME), ("raised_at", _TIME), ("cleared_at", _TIME),
+         ("probability", pa.float64()), ("distance_m", pa.float64())]
+    ),
+    "incident_changes": pa.schema(
+        [("at", _TIME), ("incident_id", pa.int32()), ("what", pa.string()), ("kind", pa.string()),
+         ("probability", pa.float64()), ("bibs", pa.list_(pa.int32())), ("started_at", _TIME),
+         ("distance_m", pa.float64())]
     ),
     "predictions": pa.schema(
         [("measured_at", _TIME), ("kind", pa.string()), ("bibs", pa.list_(pa.int32())),
@@ -160,6 +172,7 @@ def _write(
         for name, schema in _TABLES.items()
     }
     waiting: list[Frame] = []
+    changes: list[Change] = []
     try:
         for done, (frame, of) in enumerate(frames_of(race, rows, seconds), 1):
             for name, count in of.items():
@@ -172,6 +185,11 @@ def _write(
                 waiting.clear()
                 if each is not None:
                     each(done, len(seconds))
+            changes += [change for _, change in race.take_changes()]
+        changes += frame.changes  # no later reading closes the last second
+        for name, tellings in (("incidents", incidents_of(changes)), ("incident_changes", changes)):
+            writers[name].write_table(_tellings(name, tellings))
+            counts[name] = len(tellings)
     finally:
         for writer in writers.values():
             writer.close()
@@ -214,8 +232,18 @@ def _groups(frames: list[Frame]) -> pa.Table:
         "group_id": joined("group_id"),
         "size": joined("size"),
         "first_bib": joined("first_bib"),
+        "echelon": joined("echelon"),
     } | {name: _nullable(joined(name)) for name in _REALS["groups"]}
     return pa.table(columns, _TABLES["groups"])
+
+
+def _tellings(name: str, rows: Sequence[Incident] | Sequence[Change]) -> pa.Table:
+    schema = _TABLES[name]
+    columns = zip(*rows, strict=True) if rows else [[] for _ in schema]
+    return pa.table(
+        [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)],
+        schema=schema,
+    )
 
 
 def _instants(frames: list[Frame], counts: list[int]) -> pa.Array:

@@ -39,8 +39,8 @@ def test_five_riders_replayed_again_give_the_same_bytes(
     replay(stage, [shared / RIDES], tmp_path / "elsewhere", UNTIL_S)
     found = digests(whole)
     assert sorted(found) == [
-        "groups.parquet", "incidents.parquet", "predictions.parquet", "states.parquet",
-        "summary.json",
+        "groups.parquet", "incident_changes.parquet", "incidents.parquet",
+        "predictions.parquet", "states.parquet", "summary.json",
     ]  # fmt: skip
     assert digests(tmp_path / "elsewhere") == found
 

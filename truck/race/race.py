@@ -1,6 +1,6 @@
 """The race as a fold over readings: live state, frames of it, and snapshots."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,8 @@ from hardware.errors import Damaged
 from hardware.stage import Stage
 from truck.race.course import Course, Floats
 from truck.race.frame import Frame, make_frame
+from truck.race.incidents import Change
+from truck.race.look import Look, Memory, look, new_memory
 from truck.race.passages import known_way, record_passages
 from truck.race.passes import Ints
 from truck.race.progress import LATE, UNPLACED, Fixes, Progress
@@ -50,9 +52,14 @@ class Race:
         self._progress = Progress(self.course, start_us)
         self._names = {starter.bib: (starter.name, starter.team) for starter in stage.startlist}
         self._riders = new_riders(np.array(list(self._names), np.int32))
+        self._memory = new_memory(len(self._names))
         self._index_rows()
         self._field_m = np.nan
         self._field_us = NEVER_US
+        self._ahead: tuple[Look, Memory] | None = (
+            None  # a look at the present state, and its memory
+        )
+        self._changes: list[tuple[int, Change]] = []
 
     def advance(self, readings: Readings, tick: Ints | None = None) -> Placed:
         """Take readings in and place each of them.
@@ -83,13 +90,15 @@ class Race:
             np.where(usable, readings.longitude_deg, np.nan),
         )
         row = self._rows_of(readings.bib[index])
-        second = readings.measured_at_us[index] // _SECOND_US
+        second = -(-readings.measured_at_us[index] // _SECOND_US)
         # what comes between two new seconds sees the same field, and riders do not see each other
         newest = np.maximum.accumulate(second)
         cuts = np.flatnonzero(newest[1:] != newest[:-1]) + 1
         for part in np.split(np.arange(len(index)), cuts):
             if len(part):
-                self._look_at_field(int(second[part[0]]) * _SECOND_US)
+                first = part[0]
+                self._close_seconds(int(second[first]) * _SECOND_US, int(came[index[first]]))
+                self._ahead = None
             for turn in _turns(row[part]):
                 rows, which = row[part[turn]], index[part[turn]]
                 at_us = readings.measured_at_us[which]
@@ -115,18 +124,30 @@ class Race:
 
     def frame(self, at_us: int) -> Frame:
         """The race at an instant, microseconds since 1970 UTC; changes nothing."""
-        return make_frame(self.course, self._riders, self._names, at_us)
+        if self._ahead is None or self._ahead[0].scene.at_us != at_us:
+            memory = self._memory.copy()
+            self._ahead = self._look(at_us, memory), memory
+        return make_frame(self.course, self._names, self._ahead[0])
+
+    def take_changes(self) -> list[tuple[int, Change]]:
+        """What was newly said of incidents since the last call, each with its row's tick."""
+        said, self._changes = self._changes, []
+        return said
 
     def snapshot(self) -> bytes:
         """The live state as bytes that `restore` takes back exactly."""
         field_m = None if np.isnan(self._field_m) else float(self._field_m).hex()
-        facts = {
+        facts: dict[str, Any] = {
             "stage": self.stage.name,
             "field_m": field_m,
             "field_us": self._field_us,
             "begun_us": self._begun_us,
         }
-        return encode_snapshot(self._riders.columns(), facts)
+        columns = self._riders.columns()
+        for room, rows in self._memory.rooms().items():
+            columns |= {f"{room}.{name}": column for name, column in rows.columns().items()}
+        facts["rooms"] = {room: rows.facts for room, rows in self._memory.rooms().items()}
+        return encode_snapshot(columns, facts)
 
     def restore(self, data: bytes) -> None:
         """Go on from a snapshot as if nothing had happened.
@@ -135,11 +156,18 @@ class Race:
             Damaged: when it is no snapshot of this stage; the state is then as before.
         """
         columns, facts = decode_snapshot(data)
-        known = self._riders.columns()
-        if facts.get("stage") != self.stage.name or columns.keys() != known.keys():
+        fresh = new_memory(0)
+        known = {
+            f"{room}.{name}" for room, rows in fresh.rooms().items() for name in rows.columns()
+        } | self._riders.columns().keys()
+        if facts.get("stage") != self.stage.name or columns.keys() != known:
             raise Damaged(f"the race snapshot is of another stage than {self.stage.name}")
         for name, column in columns.items():
-            setattr(self._riders, name, column)
+            room, _, of_room = name.rpartition(".")
+            setattr(fresh.rooms()[room] if room else self._riders, of_room, column)
+        for room, rows in fresh.rooms().items():
+            rows.facts = facts["rooms"][room]
+        self._memory, self._ahead = fresh, None
         self._field_m = np.nan if facts["field_m"] is None else float.fromhex(facts["field_m"])
         self._field_us = int(facts["field_us"])
         self._begun_us = facts["begun_us"]
@@ -207,16 +235,30 @@ class Race:
         high_m[never], about_m[never] = -np.inf, 0.0
         return self._progress.among(x_m, y_m, low_m - _AROUND_M, high_m + _AROUND_M, about_m)
 
-    def _look_at_field(self, second_us: int) -> None:
-        """Where most of the race is, known before any reading of a new second is looked at."""
+    def _close_seconds(self, second_us: int, tick: int) -> None:
+        """Before the first reading of a new second is taken in: look at the one that is over."""
         if second_us <= self._field_us:
             return
-        self._field_us = second_us
+        riders = self._riders
         if self._begun_us is None:
             self._begun_us = second_us
-        riders = self._riders
+        if self._field_us != NEVER_US:
+            seen = self._look_at(second_us - _SECOND_US)
+            self._changes += [(tick, change) for change in seen.changes]
+        self._field_us = second_us
         recent = (riders.placed_us >= second_us - _FIELD_US) & (riders.finished_us == NEVER_US)
         self._field_m = float(np.median(riders.distance_m[recent])) if recent.any() else np.nan
+
+    def _look_at(self, at_us: int) -> Look:
+        """Look, and remember it; a frame of this very instant has done the work already."""
+        if self._ahead is not None and self._ahead[0].scene.at_us == at_us:
+            seen, self._memory = self._ahead
+            return seen
+        return self._look(at_us, self._memory)
+
+    def _look(self, at_us: int, memory: Memory) -> Look:
+        out = np.zeros(len(self._riders.bib), np.bool_)
+        return look(self.course, self.stage, self._riders, memory, out, at_us)
 
     def _rows_of(self, bibs: NDArray[np.int32]) -> Ints:
         """Row of each reading's rider; riders seen for the first time get theirs."""
@@ -226,6 +268,9 @@ class Race:
         ]
         if new:
             self._riders.add(unique[new])
+            self._memory.add(len(new))
+            if self._ahead is not None:
+                self._ahead[1].add(len(new))
             self._index_rows()
         rows = np.array([self._row[bib] for bib in unique.tolist()], np.int64)
         return rows[np.searchsorted(unique, bibs)]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from hardware.stage import Stage
 from truck.race.course import Course
-from truck.race.frame import QUALITIES, STATUSES, Frame
+from truck.race.frame import QUALITIES, Frame
+from truck.race.status import STATUSES
 
 FRAME_SCHEMA = "truck.frame/1"
 COURSE_SCHEMA = "truck.course/1"
@@ -30,6 +31,18 @@ _DIGITS = {
     "longitude_deg": 6,
     "power_w": 0,
     "heart_rate_bpm": 0,
+    "gap_measured_s": 1,
+    "gap_at_m": 0,
+    "headwind_mps": 1,
+    "crosswind_mps": 1,
+    "shelter": 2,
+    "echelon_risk": 2,
+    "effort_w": 0,
+    "effort_low_w": 0,
+    "effort_high_w": 0,
+    "w_balance": 2,
+    "virtual_gap_s": 1,
+    "bonus_s": 0,
 }
 
 
@@ -59,8 +72,9 @@ def encode_frame(frame: Frame, extras: Mapping[str, Any]) -> bytes:
             "group_id": groups.group_id.tolist(),
             "size": groups.size.tolist(),
             "first_bib": groups.first_bib.tolist(),
+            "echelon": groups.echelon.tolist(),
             **{name: _column(name, getattr(groups, name)) for name in
-               ("distance_m", "gap_s", "gap_m")},
+               ("distance_m", "gap_s", "gap_m", "gap_measured_s", "gap_at_m", "speed_mps")},
         },
         **_finite(extras),
     }  # fmt: skip

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from rides_race import joined, race_of, straight_readings
 
-from truck.race.frame import NOT_SEEN, RACING, SIGNAL_LOST
 from truck.race.race import Race
 from truck.race.readings import Readings
+from truck.race.status import NOT_SEEN, RACING, SIGNAL_LOST
 
 SECONDS = np.arange(1500)
 

@@ -1,0 +1,127 @@
+"""One look at the whole race: every room in its order, from memory and the latest fixes."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.stage import Stage
+from truck.race.course import Course
+from truck.race.effort import EffortColumns, Efforts, follow_effort
+from truck.race.gaps import GapColumns, Gaps, follow_gaps
+from truck.race.groups import Groups, follow_groups
+from truck.race.incidents import Change, Incidents, follow_incidents
+from truck.race.passes import Ints
+from truck.race.riders import Riders
+from truck.race.rows import Rows
+from truck.race.scene import Scene, scene_at
+from truck.race.standings import Bonuses, StandingColumns, follow_standings
+from truck.race.status import Statuses, follow_status
+from truck.race.wind import Echelons, WindColumns, follow_wind
+
+
+@dataclass
+class Memory:
+    """What the rooms remember from one look to the next, each its own rows."""
+
+    statuses: Statuses
+    groups: Groups
+    gaps: Gaps
+    echelons: Echelons
+    efforts: Efforts
+    bonuses: Bonuses
+    incidents: Incidents
+
+    def rooms(self) -> dict[str, Rows]:
+        """Each room's memory by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def add(self, count: int) -> None:
+        """Give riders seen for the first time their rows."""
+        for rows in self.rooms().values():
+            rows.add(count)
+
+    def copy(self) -> "Memory":
+        """One that may be changed without changing this one."""
+        rooms: dict[str, Any] = {name: rows.copy() for name, rows in self.rooms().items()}
+        return Memory(**rooms)
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """The race at the scene's instant, columns in the rows of its riders.
+
+    Attributes:
+        order: rows as the standings have them, the first one first.
+        on_road: who counts for groups and gaps.
+        echelons: ids of the groups that crosswind may split.
+        changes: what is newly said of incidents.
+    """
+
+    scene: Scene
+    order: Ints
+    status: NDArray[np.int8]
+    on_road: NDArray[np.bool_]
+    group_id: NDArray[np.int32]
+    gaps: GapColumns
+    wind: WindColumns
+    effort: EffortColumns
+    standings: StandingColumns
+    echelons: NDArray[np.int32]
+    changes: list[Change]
+
+
+def new_memory(count: int) -> Memory:
+    """Memory of `count` riders of whom nothing is known."""
+    return Memory(
+        statuses=Statuses.of(count),
+        groups=Groups.of(count),
+        gaps=Gaps.of(count),
+        echelons=Echelons.of(count),
+        efforts=Efforts.of(count),
+        bonuses=Bonuses.of(count),
+        incidents=Incidents.of(count),
+    )
+
+
+def look(
+    course: Course,
+    stage: Stage,
+    riders: Riders,
+    memory: Memory,
+    out: NDArray[np.bool_],
+    at_us: int,
+) -> Look:
+    """Look at the race once.
+
+    Args:
+        course: the stage's.
+        stage: as its files say.
+        riders: live state by the latest fixes, read only.
+        memory: brought to the instant.
+        out: who is out of the race by the start list or an operator's word.
+        at_us: the instant, not before the readings taken in.
+    """
+    scene = scene_at(course, riders, at_us)
+    status, on_road = follow_status(memory.statuses, scene, out)
+    order = _standings_order(scene)
+    follow_groups(memory.groups, scene, order[on_road[order]])
+    group_id = memory.groups.group_id.copy()
+    gaps = follow_gaps(memory.gaps, scene, on_road | scene.finished)
+    wind, echelons = follow_wind(memory.echelons, scene, stage, group_id)
+    effort = follow_effort(memory.efforts, scene, wind)
+    standings = follow_standings(memory.bonuses, scene, stage, gaps)
+    changes = follow_incidents(memory.incidents, scene, status, group_id)
+    return Look(
+        scene, order, status, on_road, group_id, gaps, wind, effort, standings, echelons, changes
+    )
+
+
+def _standings_order(scene: Scene) -> Ints:
+    """Finished riders by time, then the others by distance, then those never placed by bib."""
+    place_m = np.where(np.isfinite(scene.distance_m), scene.distance_m, -np.inf)
+    finished_us = np.where(scene.finished, scene.riders.finished_us, 0)
+    return np.lexsort(
+        (scene.riders.bib, np.where(scene.finished, 0.0, -place_m), finished_us, ~scene.finished)
+    )
