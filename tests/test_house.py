@@ -31,6 +31,10 @@ DRAW_RANDOMNESS = {
     "hardware/virtual/course.py": "seeded",
     "hardware/virtual/peloton.py": "seeded",
     "hardware/virtual/radio.py": "seeded",
+    "hardware/virtual/riders.py": "seeded",
+    "hardware/virtual/simulation.py": "seeded",
+    "hardware/virtual/weather.py": "seeded",
+    "hardware/virtual/scenario.py": "seeded",
 }
 PURE = (
     "truck/race/", "truck/pipeline.py", "truck/view.py", "truck/stretch.py", "truck/columns.py",

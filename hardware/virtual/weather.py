@@ -1,0 +1,129 @@
+"""The weather along a stage: wind by place and time, read from weather.csv or made from a seed."""
+
+import datetime as dt
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.sheet import Row, read_sheet
+
+Floats = NDArray[np.float64]
+
+_FILE = "weather.csv"
+_COLUMNS = ("from_time", "wind_mps", "wind_from_deg")
+_HEADER = "km,from_time,temperature_degc,wind_mps,wind_from_deg,rain"
+_STREAM = 2
+_EVERY_S = 1_800.0
+_STATIONS = 5
+_MILD_DEGC = 18.0
+
+
+@dataclass(frozen=True)
+class Spell:
+    """What one station says from one time on; wind as stations measure it, 10 m above ground."""
+
+    km: float
+    from_s: float
+    temperature_degc: float
+    wind_mps: float
+    wind_from_deg: float
+    rain: float = 0.0
+
+
+@dataclass(frozen=True)
+class Weather:
+    """All spells of a stage."""
+
+    spells: tuple[Spell, ...]
+
+    @property
+    def temperature_degc(self) -> float:
+        """The mean of all spells."""
+        return round(sum(s.temperature_degc for s in self.spells) / len(self.spells), 2)
+
+    def wind(self, distance_m: Floats, at_s: float) -> tuple[Floats, Floats]:
+        """Where the air goes, m/s east and north, at places of the road and an epoch time."""
+        latest: dict[float, Spell] = {}
+        for spell in self.spells:
+            if spell.km not in latest or spell.from_s <= at_s:
+                latest[spell.km] = spell
+        stations = [latest[km] for km in sorted(latest)]
+        at_m = np.array([spell.km * 1000.0 for spell in stations])
+        # rounded, because a sine's last bit differs between machines and a race would carry it on
+        east, north = (
+            np.array(
+                [round(-s.wind_mps * turn(math.radians(s.wind_from_deg)), 6) for s in stations]
+            )
+            for turn in (math.sin, math.cos)
+        )
+        return np.interp(distance_m, at_m, east), np.interp(distance_m, at_m, north)
+
+    def sheet(self) -> str:
+        """The text of a weather.csv that reads back as this weather."""
+        lines = [_HEADER]
+        for s in self.spells:
+            time = dt.datetime.fromtimestamp(s.from_s, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            lines.append(
+                f"{s.km:g},{time},{s.temperature_degc:g},{s.wind_mps:g},{s.wind_from_deg:g},{s.rain:g}"
+            )
+        return "\n".join(lines) + "\n"
+
+
+def read_weather(data: bytes) -> Weather | None:
+    """The weather of a weather.csv by kilometre; None when the sheet has no line.
+
+    A line without `km` speaks for the whole road.
+
+    Raises:
+        Misconfigured: with line, field and the cure.
+    """
+    spells = [_spell(row) for row in read_sheet(_FILE, data, _COLUMNS)]
+    return Weather(tuple(sorted(spells, key=lambda s: (s.km, s.from_s)))) if spells else None
+
+
+def _spell(row: Row) -> Spell:
+    text = row.needed("from_time")
+    try:
+        time = dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise row.wrong("from_time", "is no time", "Write it as 2027-07-16T10:35:00Z.") from error
+    if time.tzinfo is None:
+        raise row.wrong("from_time", "has no zone", "Write it as 2027-07-16T10:35:00Z.")
+    row.needed("wind_mps")
+    row.needed("wind_from_deg")
+    temperature = row.number("temperature_degc")
+    return Spell(
+        km=row.number("km") or 0.0,
+        from_s=time.timestamp(),
+        temperature_degc=_MILD_DEGC if temperature is None else temperature,
+        wind_mps=row.number("wind_mps") or 0.0,
+        wind_from_deg=row.number("wind_from_deg") or 0.0,
+        rain=row.number("rain") or 0.0,
+    )
+
+
+def made_weather(
+    seed: int, start_s: float, length_m: float, wind_mps: Sequence[float] = (1.0, 8.0)
+) -> Weather:
+    """A day's weather: a wind within `wind_mps` that turns and grows slowly, by half hours."""
+    draw = np.random.Generator(np.random.PCG64([seed, _STREAM]))
+    speed, temperature = draw.uniform(*wind_mps), draw.uniform(14.0, 30.0)
+    from_deg, turning_deg = draw.uniform(0.0, 360.0), draw.uniform(-4.0, 4.0)
+    first_s = math.floor(start_s / _EVERY_S) * _EVERY_S
+    spells = []
+    for station in range(_STATIONS):
+        km = round(length_m / 1000.0 * station / (_STATIONS - 1), 1)
+        for k in range(16):
+            spells.append(
+                Spell(
+                    km=km,
+                    from_s=first_s + k * _EVERY_S,
+                    temperature_degc=round(temperature + 0.3 * k, 1),
+                    wind_mps=round(speed * draw.uniform(0.85, 1.15) * (1.0 + 0.02 * k), 1),
+                    wind_from_deg=round((from_deg + turning_deg * k + draw.uniform(-8, 8)) % 360),
+                )
+            )
+    return Weather(tuple(spells))
