@@ -8,8 +8,8 @@ from typing import Any
 import structlog
 
 from hardware import clock, home
-from hardware.bundle import Bundle, decode_ack, encode_bundle
-from hardware.errors import Misconfigured, Refused, TruckError
+from hardware.bundle import Bundle, decode_ack, digest_of, encode_bundle
+from hardware.errors import Damaged, Misconfigured, Refused, TruckError
 from hardware.keys import Credentials
 from hardware.roster import Roster, check_newer
 from hardware.signing import SigningKey
@@ -165,10 +165,26 @@ class Service:
         except Refused as error:
             self._acks_refused[error.reason.value] += 1
             return
-        for key in map(Key._make, ack.bundles):
+        for boot, number, digest in ack.bundles:
+            key = Key(boot, number)
+            held = self._spool.read(key)
+            if held is None:
+                continue
+            if digest_of(held) != digest:
+                self._dispute(key)
+                continue
             if self._lanes.forget(key):
                 self._sent["acked"] += 1
             self._committed.append(key)
+
+    def _dispute(self, key: Key) -> None:
+        """The truck has other bytes under our number: keep ours until it names these."""
+        self._sent["disputed"] += 1
+        what = (
+            f"the truck holds another bundle {key.number} of boot {key.boot}: somebody else sends "
+            "with this relay's key; ours is kept and sent. Tell the operator, who revokes the key"
+        )
+        self._complain("key", Damaged(what))
 
     def _renew_roster(self) -> None:
         """Take a newer roster from the credentials folder, if one was laid there."""
@@ -204,7 +220,7 @@ class Service:
             self._complain("status", error)
 
     def _status(self, state: str) -> dict[str, Any]:
-        names = ("live_sent", "backfill_sent", "acked", "resent")
+        names = ("live_sent", "backfill_sent", "acked", "disputed", "resent")
         return {
             "schema": STATUS_SCHEMA,
             "name": self._config.name,

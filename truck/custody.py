@@ -23,11 +23,15 @@ _RETRY_S = 1.0
 
 @dataclass
 class RelayHeard:
-    """What has come from one relay since the start: bundles by lane, the last one's time."""
+    """What has come from one relay since the start: bundles by lane, the last one's time.
+
+    `forked` are those under a number that other bytes had: somebody else holds the relay's key.
+    """
 
     last_us: int
     live: int = 0
     backfill: int = 0
+    forked: int = 0
 
 
 class Custody:
@@ -80,6 +84,7 @@ class Custody:
         self._intake.acknowledge(self._held, tick, record)
         self._look_at_clock(tick)
         self._count(self._held, {b.relay for b in (*tick.bundles, *tick.resent)}, tick.at_us)
+        self._look_at_forks(tick)
         self._held = []
         if not tick.is_empty():
             self._handover.give(Handed(Record(record, Kind.TICK, payload), tick, self._now_us()))
@@ -111,6 +116,7 @@ class Custody:
         self._alarms.clear("roster")
         if roster == self._pipeline.roster:
             return
+        self._alarms.clear("relay-key")
         try:
             record = self._journal.append(Kind.ROSTER, signed)
             self._journal.sync()
@@ -143,6 +149,17 @@ class Custody:
             )  # fmt: skip
         elif tick.packets:
             self._alarms.clear("clock")
+
+    def _look_at_forks(self, tick: Tick) -> None:
+        """Two bundles under one number are two senders with one key; both were judged and kept."""
+        for relay, boot, number, _ in tick.forked:
+            self._relays[relay].forked += 1
+            self._alarms.set(
+                "relay-key",
+                f"relay {relay} sent bundle {number} of boot {boot} twice and not alike: "
+                "somebody else has its key",
+                f"Revoke {relay} in the roster and give it a new key; nothing of it was lost.",
+            )
 
     def _tell(self, error: OSError) -> None:
         self._alarms.set(

@@ -18,7 +18,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from hardware import topics
-from hardware.bundle import ACKED_MAX, Ack, encode_ack
+from hardware.bundle import ACKED_MAX, Ack, Acked, encode_ack
 from hardware.keys import Credentials
 from hardware.signing import SigningKey
 from truck.broker import MESSAGE_BYTES_MAX, Listener
@@ -108,9 +108,9 @@ class Intake:
 
     def acknowledge(self, arrivals: Sequence[Arrival], tick: Tick, record: int) -> None:
         """Tell relays what is safe now, then let the broker forget the messages."""
-        by_relay: dict[str, list[tuple[int, int]]] = {}
-        for relay, boot, number, _ in (*tick.bundles, *tick.resent):
-            by_relay.setdefault(relay, []).append((boot, number))
+        by_relay: dict[str, list[Acked]] = {}
+        for relay, *acked in (*tick.bundles, *tick.resent):
+            by_relay.setdefault(relay, []).append(Acked(*acked))
         for relay, bundles in by_relay.items():
             for at in range(0, len(bundles), ACKED_MAX):
                 ack = Ack(relay, tuple(bundles[at : at + ACKED_MAX]), record)

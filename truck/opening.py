@@ -11,6 +11,7 @@ import cbor2
 import duckdb
 import numpy as np
 
+from hardware.bundle import digest_of
 from hardware.errors import Damaged, Misconfigured, Refused
 from hardware.keys import Credentials, box_public
 from hardware.roster import Roster, check_newer, open_roster
@@ -20,7 +21,6 @@ from truck.config import TruckConfig, TruckHome
 from truck.journal import Journal
 from truck.pipeline import BACKFILL_AGE_S_MAX, Pipeline
 from truck.race.race import Race
-from truck.replay_window import digest_of
 from truck.segment import Kind
 from truck.store.append import Store
 from truck.store.rebuild import catch_up, rebuild

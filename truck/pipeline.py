@@ -22,14 +22,14 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 
 from hardware import packet, topics
-from hardware.bundle import Bundle, decode_bundle
+from hardware.bundle import Bundle, decode_bundle, digest_of
 from hardware.errors import Reason, Refused
 from hardware.packet import SIGNATURE_BYTES, TICK_S, Header
 from hardware.roster import DeviceKey, Roster
 from hardware.sealing import open_body, packet_cipher
 from hardware.signing import is_signed
 from truck.evidence import EvidenceBudget
-from truck.replay_window import ReplayWindow, Seen, digest_of
+from truck.replay_window import ReplayWindow, Seen
 from truck.tick import Again, BundleSeen, Heard, Tick
 
 FUTURE_S = 2.0
@@ -68,7 +68,7 @@ class _Candidate:
 class Pipeline:
     """Judges messages against a roster and what was seen before.
 
-    `accept` changes nothing but the evidence budget; `commit` makes the tick count.
+    `accept` changes nothing but the budgets of this minute; `commit` makes the tick count.
     """
 
     def __init__(self, roster: Roster, event_secret: bytes, workers: int | None = None) -> None:
@@ -92,11 +92,12 @@ class Pipeline:
     def accept(self, messages: Sequence[Message], now_us: int) -> Tick:
         """Judge messages at `now_us`; `commit` the tick once it is durable."""
         tick = Tick(at_us=now_us)
-        self._evidence.turn(now_us)
+        for budget in (self._evidence, self.packets_seen, self.bundles_seen):
+            budget.turn(now_us)
         candidates: list[_Candidate] = []
         first: dict[bytes, _Candidate] = {}
         verifying: list[Future[None]] = []
-        bundles: dict[tuple[str, int, int], int] = {}
+        bundles: dict[tuple[str, int, int], set[int]] = {}
         for message in messages:
             known = len(candidates)
             bundle = self._open_bundle(message, tick, bundles)
@@ -126,9 +127,13 @@ class Pipeline:
             self.bundles_seen.commit(digest_of(relay.encode()), boot, number, digest)
 
     def _open_bundle(
-        self, message: Message, tick: Tick, fresh: dict[tuple[str, int, int], int]
+        self, message: Message, tick: Tick, fresh: dict[tuple[str, int, int], set[int]]
     ) -> Bundle | None:
-        """The bundle of a message, or None where it is refused or known already."""
+        """The bundle of a message, or None where it is refused or known already.
+
+        Other bytes under a number that is taken are a bundle of their own: one of the two came
+        from somebody who holds the relay's key, and the true one must not be lost with it.
+        """
         relay = "-"
         try:
             relay, _ = topics.relay_of(message.topic)
@@ -137,17 +142,20 @@ class Pipeline:
         except Refused as refusal:
             self._refuse(tick, refusal.reason, f"relay:{relay}", relay, message)
             return None
-        digest = digest_of(message.payload)
-        identity = (relay, bundle.boot, bundle.number)
-        seen = self.bundles_seen.look(digest_of(relay.encode()), *identity[1:], digest)
-        if seen is Seen.SAME or fresh.get(identity) == digest:
-            tick.resent.append(BundleSeen(*identity, digest))
+        came = BundleSeen(relay, bundle.boot, bundle.number, digest_of(message.payload))
+        place = (digest_of(relay.encode()), bundle.boot, bundle.number)
+        seen, beside = self.bundles_seen.look(*place, came.digest), fresh.get(came[:3], set())
+        if seen is Seen.SAME or came.digest in beside:
+            tick.resent.append(came)
             return None
-        if seen is Seen.OTHER or identity in fresh:
-            self._refuse(tick, Reason.REPLAY, f"relay:{relay}", relay, message)
+        forked = seen is Seen.OTHER or bool(beside)
+        if not self.bundles_seen.admits(*place, other=came.digest if forked else 0):
+            self._refuse(tick, Reason.RATE, f"relay:{relay}", relay, message)
             return None
-        fresh[identity] = digest
-        tick.bundles.append(BundleSeen(*identity, digest))
+        fresh[came[:3]] = beside | {came.digest}
+        tick.bundles.append(came)
+        if forked:
+            tick.forked.append(came)
         return bundle
 
     def _examine(
@@ -229,6 +237,8 @@ class Pipeline:
             identity = (c.header.device, c.header.boot, c.header.seq)
             if c.reason is not None or c.opened is None:
                 self._refuse_packet(tick, c.reason or Reason.SIGNATURE, name, c.raw, c.heard)
+            elif identity not in taken and not self.packets_seen.admits(*identity):
+                self._refuse_packet(tick, Reason.RATE, name, c.raw, c.heard)
             elif identity not in taken:
                 taken[identity] = c.digest
                 measured_s = self.roster.epoch_s + c.header.t0 * TICK_S

@@ -4,11 +4,13 @@ Kept per (sender, boot): for every sequence number seen, a 64-bit digest of the 
 with the same digest is a duplicate (a second relay heard it too), one with another is a replay.
 Unlike the sliding bitmap of RFC 6479 it forgets nothing of the days it covers, because back-fill
 after a long outage comes newest first and would fall behind any sliding window and be lost
-(docs/decisions/0004). It costs 8 bytes a packet: 29 MB for a stage of 3.6 million readings.
+(docs/decisions/0004). It costs 8 bytes a packet: 29 MB for a stage of 3.6 million readings; who
+scatters numbers to make it cost 2 KiB each is given `GROWTH_MAX` of them a minute.
 """
 
 import hashlib
 from array import array
+from collections import defaultdict
 from enum import Enum
 from typing import Any
 
@@ -18,6 +20,9 @@ import numpy.typing as npt
 from truck.columns import numbers
 
 _CHUNK = 256
+GROWTH_MAX = 256
+"""Chunks a sender may add a minute: 65,536 numbers in a row, 100 times what a relay sends live."""
+_MINUTE_US = 60_000_000
 
 
 class Seen(Enum):
@@ -28,23 +33,24 @@ class Seen(Enum):
     OTHER = "other"
 
 
-def digest_of(data: bytes) -> int:
-    """The 64-bit digest the window keeps; never 0, which means unseen."""
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little") or 1
-
-
 def digests_of(packets: list[bytes]) -> npt.NDArray[np.uint64]:
-    """`digest_of` each, as a column."""
+    """`hardware.bundle.digest_of` each, as a column."""
     hashes = b"".join([hashlib.blake2b(raw, digest_size=8).digest() for raw in packets])
     found = np.frombuffer(hashes, "<u8")
     return np.where(found == 0, np.uint64(1), found)
 
 
 class ReplayWindow:
-    """Digests by (sender, boot) and sequence number; reading never changes it."""
+    """Digests by (sender, boot) and sequence number; reading never changes it.
+
+    A number may come to have several digests: whoever has judged other bytes commits them too.
+    """
 
     def __init__(self) -> None:
         self._chunks: dict[tuple[int, int, int], array[int]] = {}
+        self._others: dict[int, set[tuple[int, int, int]]] = defaultdict(set)
+        self._minute = -1
+        self._added: dict[int, set[tuple[int, ...]]] = defaultdict(set)
 
     def look(self, sender: int, boot: int, seq: int, digest: int) -> Seen:
         """Whether this sequence number is new, the same bytes again, or other bytes."""
@@ -52,7 +58,34 @@ class ReplayWindow:
         known = chunk[seq % _CHUNK] if chunk is not None else 0
         if known == 0:
             return Seen.NEW
-        return Seen.SAME if known == digest else Seen.OTHER
+        same = known == digest or (boot, seq, digest) in self._others.get(sender, ())
+        return Seen.SAME if same else Seen.OTHER
+
+    def turn(self, now_us: int) -> None:
+        """Begin a new minute of `admits` where one has begun."""
+        if now_us // _MINUTE_US != self._minute:
+            self._minute = now_us // _MINUTE_US
+            self._added.clear()
+
+    def admits(self, sender: int, boot: int, seq: int, other: int = 0) -> bool:
+        """Whether a new number may come in, or makes the window grow too fast.
+
+        Ask only for what is verified: nobody else may use up a sender's minute.
+
+        Args:
+            sender: as in `look`.
+            boot: its start.
+            seq: the number.
+            other: where the number is taken, the digest of the further bytes.
+        """
+        place = (boot, seq, other) if other else (boot, seq // _CHUNK)
+        if (sender, *place) in self._chunks:
+            return True
+        added = self._added[sender]
+        if place not in added and len(added) >= GROWTH_MAX:
+            return False
+        added.add(place)
+        return True
 
     def commit(self, sender: int, boot: int, seq: int, digest: int) -> None:
         """Remember it; call only once the packet is verified and the journal holds it."""
@@ -60,7 +93,10 @@ class ReplayWindow:
         chunk = self._chunks.get(key)
         if chunk is None:
             chunk = self._chunks[key] = array("Q", bytes(8 * _CHUNK))
-        chunk[seq % _CHUNK] = digest
+        if chunk[seq % _CHUNK] in (0, digest):
+            chunk[seq % _CHUNK] = digest
+        else:
+            self._others[sender].add((boot, seq, digest))
 
     def load(
         self,
@@ -78,6 +114,8 @@ class ReplayWindow:
             group, known = _ranks(group * choices + rank)
         table = np.zeros((known, _CHUNK), np.uint64)
         table[group, seq % _CHUNK] = digest
+        for i in np.flatnonzero(table[group, seq % _CHUNK] != digest).tolist():
+            self._others[int(sender[i])].add((int(boot[i]), int(seq[i]), int(digest[i])))
         row = np.zeros(known, np.int64)
         row[group] = np.arange(len(group))  # any row of each group tells its key
         keys = zip(

@@ -193,6 +193,7 @@ class Service:
                     else round(self._clock.wall_s((now_us - heard.last_us) / 1e6), 1),
                     "bundles": heard.live + heard.backfill if heard else 0,
                     "backfill": heard.backfill if heard else 0,
+                    "forked": heard.forked if heard else 0,
                 }
                 for name, heard in sorted(self._custody.relays.items())
             ],

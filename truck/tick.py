@@ -65,6 +65,7 @@ class Tick:
         live: beside `packets`; False for what is too old to move anything live.
         opened: beside `packets`, header and body in clear; not journalled, opened again on replay.
         resent: bundles the journal holds already, to be acknowledged again; not journalled.
+        forked: those of `bundles` whose number other bytes had taken before; not journalled.
         refused: (reason, key) -> count; the key is `kid:...`, `relay:...`, `-` or `others`.
     """
 
@@ -76,6 +77,7 @@ class Tick:
     again: list[Again] = field(default_factory=list)
     bundles: list[BundleSeen] = field(default_factory=list)
     resent: list[BundleSeen] = field(default_factory=list)
+    forked: list[BundleSeen] = field(default_factory=list)
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
     evidence: list[Evidence] = field(default_factory=list)
 

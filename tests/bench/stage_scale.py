@@ -29,6 +29,7 @@ from rich.table import Table
 
 from hardware import home as homes
 from hardware.authority import create_event
+from hardware.bundle import digest_of
 from hardware.keys import Credentials
 from hardware.packet import FIRST_DTYPE, HEADER_BYTES, SUITE_CCM8, kid_of
 from hardware.roster import Roster
@@ -42,7 +43,6 @@ from truck.config import TruckConfig, TruckHome
 from truck.journal import Journal
 from truck.opening import Opened, TruckKeys, begin, open_journal, remember
 from truck.pipeline import LIVE_AGE_S_MAX, Pipeline
-from truck.replay_window import digest_of
 from truck.segment import Kind
 from truck.store.append import Store
 from truck.store.rebuild import catch_up, rebuild

@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardware import bundle
-from hardware.bundle import Ack, Bundle, decode_ack, decode_bundle, encode_ack, encode_bundle
+from hardware.bundle import (
+    Ack,
+    Acked,
+    Bundle,
+    decode_ack,
+    decode_bundle,
+    encode_ack,
+    encode_bundle,
+)
 from hardware.errors import Reason, Refused
 from hardware.signing import SigningKey, cose_sign, decode_cbor
 
@@ -22,13 +30,14 @@ SENT = Bundle(
     heard_at_us=(1_800_000_000_000_000, 1_800_000_000_000_250, 1_799_999_999_999_999),
     rssi_dbm=(-70, -128, 4),
 )
-ACK = Ack("moto-1", ((3, 70_000), (2, 1)), 987_654)
+ACK = Ack("moto-1", (Acked(3, 70_000, 2**64 - 1), Acked(2, 1, 1)), 987_654)
+VERSIONS = {"bundle": 1, "ack": 2}
 
 
 def opened(payload: object, kind: str = "bundle") -> object:
     """What the decoder makes of a payload that the relay's own key has signed."""
     raw = payload if isinstance(payload, bytes) else cbor2.dumps(payload)
-    message = cose_sign(raw, KEY, f"truck {kind} 1 ".encode() + EVENT)
+    message = cose_sign(raw, KEY, f"truck {kind} {VERSIONS[kind]} ".encode() + EVENT)
     decode = decode_bundle if kind == "bundle" else decode_ack
     return decode(message, "moto-1", KEY.public, EVENT)
 
@@ -90,14 +99,14 @@ def test_a_message_of_another_event_key_or_kind_is_refused():
 
 def test_a_relay_cannot_speak_in_the_name_of_another():
     assert reason_of(fields(_2="heli")) == Reason.WRONG_SENDER
-    assert reason_of({1: 1, 2: "heli", 3: [], 4: 0}, "ack") == Reason.WRONG_SENDER
+    assert reason_of({1: 2, 2: "heli", 3: [], 4: 0}, "ack") == Reason.WRONG_SENDER
 
 
 def test_too_much_is_refused_by_name():
     many = bundle.PACKETS_MAX + 1
     assert reason_of(fields(_5=[b"p"] * many, _7=[0] * many, _8=[0] * many)) == Reason.OVERSIZE
     assert reason_of(fields(_5=[bytes(bundle.BUNDLE_BYTES_MAX)])) == Reason.OVERSIZE
-    assert reason_of({1: 1, 2: "moto-1", 3: [[1, 1]] * 5000, 4: 0}, "ack") == Reason.MALFORMED
+    assert reason_of({1: 2, 2: "moto-1", 3: [[1, 1, 1]] * 5000, 4: 0}, "ack") == Reason.MALFORMED
 
 
 @pytest.mark.parametrize("version", [0, 2, 2**63 - 1])
@@ -136,10 +145,23 @@ def test_a_malformed_bundle_of_a_true_relay_is_refused(name):
 
 
 @pytest.mark.parametrize(
-    "pairs", [None, [1], [[1]], [[1, 2, 3]], [[1, -1]], [["a", 1]], [[1, HUGE]], {1: 2}]
-)
-def test_a_malformed_acknowledgement_of_the_true_truck_is_refused(pairs):
-    assert reason_of({1: 1, 2: "moto-1", 3: pairs, 4: 0}, "ack") == Reason.MALFORMED
+    "bundles",
+    [
+        None, [1], [[1, 2]], [[1, 2, 3, 4]], [[1, -1, 3]], [["a", 1, 3]], [[1, HUGE, 3]], {1: 2},
+        [[1, 2, 0]], [[1, 2, -1]], [[1, 2, HUGE + 1]], [[1, 2, True]], [[1, 2, b"12345678"]],
+    ],
+)  # fmt: skip
+def test_a_malformed_acknowledgement_of_the_true_truck_is_refused(bundles):
+    assert reason_of({1: 2, 2: "moto-1", 3: bundles, 4: 0}, "ack") == Reason.MALFORMED
+
+
+def test_an_acknowledgement_of_the_old_version_without_digests_is_refused():
+    old = {1: 1, 2: "moto-1", 3: [[3, 70_000]], 4: 0}
+    assert reason_of(old, "ack") == Reason.VERSION
+    message = cose_sign(cbor2.dumps(old), KEY, b"truck ack 1 " + EVENT)
+    with pytest.raises(Refused) as refusal:
+        decode_ack(message, "moto-1", KEY.public, EVENT)
+    assert refusal.value.reason == Reason.SIGNATURE
 
 
 HOSTILE_CBOR = {
@@ -203,7 +225,7 @@ values = st.recursive(
 @given(st.dictionaries(st.integers(1, 8), values, max_size=8), st.sampled_from(["bundle", "ack"]))
 @settings(max_examples=400, deadline=None)
 def test_any_payload_of_a_true_sender_is_a_value_or_refused(changes, kind):
-    good = fields() if kind == "bundle" else {1: 1, 2: "moto-1", 3: [[1, 2]], 4: 5}
+    good = fields() if kind == "bundle" else {1: 2, 2: "moto-1", 3: [[1, 2, 3]], 4: 5}
     try:
         message = opened(good | changes, kind)
     except Refused:

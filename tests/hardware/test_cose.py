@@ -79,11 +79,11 @@ def test_bundles_and_acknowledgements_are_standard_cose_too():
     key = SigningKey(bytes(range(32)))
     sent = bundle.Bundle("moto-1", 1, 2, (b"abc",), (5,), (-70,))
     message = bundle.encode_bundle(sent, key, b"event")
-    ack = bundle.encode_ack(bundle.Ack("moto-1", ((1, 2),), 9), key, b"event")
+    ack = bundle.encode_ack(bundle.Ack("moto-1", (bundle.Acked(1, 2, 3),), 9), key, b"event")
     assert peer_accepts(
         [
             (message, b"truck bundle 1 event", key.public, b""),
-            (ack, b"truck ack 1 event", key.public, b""),
+            (ack, b"truck ack 2 event", key.public, b""),
             (ack, b"truck bundle 1 event", key.public, b""),
         ]
     ) == [True, True, False]

@@ -23,7 +23,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from hardware import home as homes
 from hardware.authority import create_event
-from hardware.bundle import Ack, Bundle, decode_bundle, encode_ack
+from hardware.bundle import Ack, Acked, Bundle, decode_bundle, digest_of, encode_ack
 from hardware.keys import Credentials
 from hardware.packet import SUITE_CLEAR, Fix, Header, encode_body, kid_of
 from hardware.roster import Roster
@@ -93,14 +93,17 @@ class Truck:
         self.arrived.append((lane == "l", bundle))
         self.messages[bundle.boot, bundle.number].add(bytes(message.payload))
         if self.acks:
-            self.ack((bundle.boot, bundle.number))
+            self.ack(Acked(bundle.boot, bundle.number, digest_of(message.payload)))
 
-    def ack(self, *bundles: tuple[int, int]) -> None:
+    def ack(self, *bundles: Acked) -> None:
         key, event = self._event.truck_key, self._event.roster.event_id
         self.say(encode_ack(Ack(NAME, bundles, len(self.arrived)), key, event))
 
     def say(self, message: bytes) -> None:
         self.client.publish(f"ack/{NAME}", message, qos=0)
+
+    def stored(self) -> list[Acked]:
+        return [Acked(*key, digest_of(m)) for key, found in self.messages.items() for m in found]
 
     def packets(self) -> set[bytes]:
         return {packet for _, bundle in list(self.arrived) for packet in bundle.packets}

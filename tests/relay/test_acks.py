@@ -3,9 +3,9 @@
 import cbor2
 import pytest
 
-from hardware.bundle import Ack, encode_ack
+from hardware.bundle import Ack, Acked, encode_ack
 from hardware.keys import new_secret
-from hardware.signing import SigningKey
+from hardware.signing import SigningKey, cose_sign
 
 
 @pytest.fixture
@@ -14,8 +14,7 @@ def waiting(event, truck, relay):
     truck.acks = False
     relay.start()
     truck.wait_for(relay.hear(event.packet(1, 0)))
-    (bundle,) = truck.messages
-    return relay, Ack("r1", (bundle,), 1)
+    return relay, Ack("r1", tuple(truck.stored()), 1)
 
 
 def refused(status):
@@ -36,7 +35,12 @@ def test_forged_foreign_and_malformed_acks_delete_nothing(event, truck, waiting)
         "nothing": b"\0",
         "a bomb": b"\x9f" * 5000,
         "huge integers": cbor2.dumps([1 << 5000]),
-        "a bundle in its place": next(iter(truck.messages[ack.bundles[0]])),
+        "a bundle in its place": next(iter(truck.messages[ack.bundles[0][:2]])),
+        "the old version, without a digest": cose_sign(
+            cbor2.dumps({1: 1, 2: "r1", 3: [list(ack.bundles[0][:2])], 4: 1}),
+            event.truck_key,
+            b"truck ack 1 " + event_id,
+        ),
         "noise": bytes(range(256)) * 40,
     }
     for at in range(0, len(true), 7):
@@ -54,7 +58,22 @@ def test_forged_foreign_and_malformed_acks_delete_nothing(event, truck, waiting)
 
 def test_an_ack_for_bundles_nobody_knows_is_harmless(truck, waiting):
     relay, ack = waiting
-    truck.ack((0, 0), (-(1 << 63), (1 << 63) - 1), (ack.bundles[0][0], 99))
-    truck.ack(*ack.bundles)
+    (ours,) = ack.bundles
+    truck.ack(Acked(0, 0, 1), Acked(-(1 << 63), (1 << 63) - 1, 1), ours._replace(number=99))
+    truck.ack(ours)
     status = relay.wait_for(lambda s: s["uplink"]["acked"] == 1, "the known one is freed")
     assert status["spool"]["bundles"] == 0
+
+
+def test_an_ack_for_other_bytes_under_our_number_deletes_nothing_and_is_told(truck, waiting):
+    """A thief with this relay's key had a bundle of his own acknowledged under that number."""
+    relay, ack = waiting
+    (ours,) = ack.bundles
+    truck.ack(ours._replace(digest=ours.digest ^ 1))
+    status = relay.wait_for(lambda s: s["uplink"]["disputed"] == 1, "the dispute is counted")
+    assert status["spool"]["bundles"] == 1
+    assert status["uplink"]["acked"] == 0
+    assert "this relay's key" in relay.wait_for(lambda s: s["errors"], "an alarm")["errors"]["key"]
+    assert relay.command("status", relay.home).returncode == 1
+    truck.ack(ours)
+    relay.wait_for(lambda s: s["spool"]["bundles"] == 0, "its own ack frees it")

@@ -54,7 +54,7 @@ def test_status_and_heard_speak_json_with_a_schema(event, truck, relay):
     assert set(status["heard"]) == {"packets", "doubled", "overflowed", "refused"}
     assert set(status["spool"]) >= {"bundles", "bytes", "bytes_max", "dropped"}
     assert set(status["uplink"]) >= {
-        "live_sent", "backfill_sent", "acked", "resent", "in_flight_bytes",
+        "live_sent", "backfill_sent", "acked", "disputed", "resent", "in_flight_bytes",
     }  # fmt: skip
     heard = json.loads(relay.command("heard", relay.home, "--json").stdout)
     assert heard == {

@@ -240,7 +240,7 @@ def test_a_disk_that_refuses_is_said_and_nothing_is_lost_when_it_lets_us_again(e
     assert status["spool"]["bundles"] > 3
     assert status["spool"]["unspooled"] == 0
     assert status["heard_distinct"] == len(sent) >= 12
-    truck.ack(*truck.messages)
+    truck.ack(*truck.stored())
     relay.wait_for(lambda s: s["spool"]["bundles"] == 0, "committed")
 
 

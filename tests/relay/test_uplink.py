@@ -9,7 +9,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from hardware.bundle import Ack, decode_bundle, encode_ack
+from hardware.bundle import Ack, Acked, decode_bundle, digest_of, encode_ack
 
 
 @pytest.fixture
@@ -207,7 +207,8 @@ def test_without_tls_it_speaks_to_the_small_broker_on_loopback(event, relay, sma
         public = roster.relay_key("r1").sign_public
         bundle = decode_bundle(message.payload, "r1", public, roster.event_id)
         stored.update(bundle.packets)
-        ack = Ack("r1", ((bundle.boot, bundle.number),), 1)
+        done = Acked(bundle.boot, bundle.number, digest_of(message.payload))
+        ack = Ack("r1", (done,), 1)
         client.publish("ack/r1", encode_ack(ack, event.truck_key, roster.event_id))
 
     client.on_message = store

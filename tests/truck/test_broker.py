@@ -15,6 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from small_event import Event, make_event
 
 from hardware import clock
+from hardware.bundle import Ack, Acked, decode_ack
 from hardware.errors import Misconfigured
 from hardware.keys import Credentials
 from truck.broker import MESSAGE_BYTES_MAX, Broker
@@ -287,7 +288,8 @@ def test_intake_takes_messages_and_acknowledges_what_a_tick_holds(
         intake.acknowledge(arrivals, tick, 3)
         topic, payload = heli.messages.get(timeout=5)
         assert topic == "ack/heli"
-        assert payload
+        public, event_id = event.roster.truck_sign_public, event.roster.event_id
+        assert decode_ack(payload, "heli", public, event_id) == Ack("heli", (Acked(1, 7, 99),), 3)
     finally:
         intake.stop()
         heli.close()

@@ -114,6 +114,26 @@ def test_when_most_packets_are_from_the_future_the_trucks_clock_is_the_suspect(
     assert desk.alarm_names() == []
 
 
+def test_two_bundles_under_one_number_are_both_kept_and_an_alarm_until_a_new_roster(
+    desk: Desk,
+) -> None:
+    event = desk.truck.event
+    sent = [event.packet(1, seq) for seq in (1, 2)]
+    for raw in sent:
+        desk.lay(event.message(raw, number=7))
+        desk.custody.turn(0.0)
+    assert desk.packets() == sent
+    assert desk.alarm_names() == ["relay-key"]
+    heard = desk.custody.relays["moto-1"]
+    assert heard is not None
+    assert (heard.live, heard.forked) == (2, 1)
+    (event.truck.folder / "roster.json").write_bytes(event.signed(event.revoking(1)))
+    for _ in range(10):
+        desk.custody.turn(0.0)
+        desk.custody.look_for_roster(event.truck)
+    assert desk.alarm_names() == []
+
+
 def test_a_roster_is_taken_up_while_the_truck_runs_and_a_wrong_one_is_an_alarm(
     desk: Desk,
 ) -> None:

@@ -7,9 +7,11 @@ import pytest
 from small_event import NOW_S, Event, make_event
 
 from hardware import packet
+from hardware.bundle import digest_of
 from hardware.errors import Damaged, Reason
 from truck.journal import Record
 from truck.pipeline import BACKFILL_AGE_S_MAX, LIVE_AGE_S_MAX, Message
+from truck.replay_window import GROWTH_MAX
 from truck.segment import Kind
 from truck.stretch import Hearings, decode_stretch
 from truck.tick import Tick
@@ -121,8 +123,54 @@ def test_a_bundle_sent_again_is_acknowledged_again_and_its_packets_not_counted(
     again = pipeline.accept([message, message], NOW_US)
     assert again.is_empty()
     assert len(again.resent) == 2
-    other = event.message(event.packet(seq=4), number=event.number)
-    assert reasons(pipeline.accept([other], NOW_US)) == {Reason.REPLAY: 1}
+
+
+def test_another_bundle_under_a_number_is_judged_for_itself_and_told(event: Event) -> None:
+    """A thief with the relay's key takes a number first: the relay's own bundle counts too."""
+    pipeline = event.pipeline()
+    stolen = event.message(event.packet(seq=50))
+    number = event.number
+    true = event.message(event.packet(seq=51), event.packet(seq=50), number=number)
+    pipeline.commit(pipeline.accept([stolen], NOW_US))
+    tick = pipeline.accept([true], NOW_US)
+    assert tick.packets == [event.packet(seq=51)]
+    assert len(tick.again) == 1
+    assert not tick.refused
+    assert tick.forked == tick.bundles
+    assert tick.bundles[0].digest == digest_of(true.payload)
+    pipeline.commit(tick)
+    for message in (stolen, true):
+        later = pipeline.accept([message], NOW_US)
+        assert [seen.digest for seen in later.resent] == [digest_of(message.payload)]
+        assert later.is_empty()
+    third, fourth = (event.message(event.packet(seq=seq), number=number) for seq in (52, 53))
+    both = pipeline.accept([third, fourth, third], NOW_US)
+    assert len(both.packets) == len(both.forked) == 2
+    assert len(both.resent) == 1
+
+
+def test_a_sender_that_scatters_its_numbers_is_refused_by_rate_until_the_next_minute(
+    event: Event,
+) -> None:
+    pipeline = event.pipeline()
+    raw = event.packet(seq=60)
+    scattered = [event.message(raw, number=1_000_000 + 1000 * k) for k in range(GROWTH_MAX + 5)]
+    tick = pipeline.accept(scattered, NOW_US)
+    assert tick.refused == {(Reason.RATE, "relay:moto-1"): 5}
+    assert len(tick.bundles) == GROWTH_MAX
+    assert pipeline.accept(scattered, NOW_US).bundles == tick.bundles, "a tick judged again"
+    heli = event.message(raw, relay="heli", number=1_000_000)
+    assert pipeline.accept([heli], NOW_US).bundles
+    assert len(pipeline.accept(scattered[-5:], NOW_US + 60_000_000).bundles) == 5
+
+
+def test_a_bike_that_scatters_its_numbers_is_refused_by_rate_and_nobody_else(event: Event) -> None:
+    pipeline = event.pipeline()
+    packets = [event.packet(1, 1000 * k) for k in range(GROWTH_MAX + 3)]
+    messages = [event.message(*packets[at : at + 100]) for at in range(0, len(packets), 100)]
+    tick = pipeline.accept([*messages, event.message(event.packet(2, 7))], NOW_US)
+    assert tick.refused == {(Reason.RATE, "kid:00000101"): 3}
+    assert len(tick.packets) == GROWTH_MAX + 1
 
 
 def test_backfill_out_of_order_and_far_behind_the_newest_is_accepted(event: Event) -> None:

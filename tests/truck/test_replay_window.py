@@ -4,7 +4,8 @@ import random
 
 import numpy as np
 
-from truck.replay_window import ReplayWindow, Seen, digest_of, digests_of
+from hardware.bundle import digest_of
+from truck.replay_window import GROWTH_MAX, ReplayWindow, Seen, digests_of
 
 
 def test_loading_columns_is_committing_each_whatever_was_known_before() -> None:
@@ -36,6 +37,33 @@ def test_loading_columns_is_committing_each_whatever_was_known_before() -> None:
             row = (sender, 1, seq)
             if row not in known:
                 assert learnt.look(*row, 7) is loaded.look(*row, 7) is Seen.NEW
+
+
+def test_further_bytes_under_a_number_are_known_too_learnt_or_loaded() -> None:
+    learnt, loaded = ReplayWindow(), ReplayWindow()
+    rows = [(5, 1, 300, 10), (5, 1, 300, 11), (5, 1, 301, 12), (5, 1, 300, 13), (6, 1, 300, 11)]
+    for row in rows:
+        learnt.commit(*row)
+    sender, boot, seq, digest = (np.array(column, np.int64) for column in zip(*rows, strict=True))
+    loaded.load(sender, boot, seq, digest.astype(np.uint64))
+    for window in (learnt, loaded):
+        assert all(window.look(*row) is Seen.SAME for row in rows)
+        assert window.look(5, 1, 300, 14) is window.look(6, 1, 300, 10) is Seen.OTHER
+
+
+def test_scattered_numbers_are_admitted_so_many_a_minute_and_rows_of_them_without_end() -> None:
+    window = ReplayWindow()
+    window.turn(0)
+    admitted = [k for k in range(2 * GROWTH_MAX) if window.admits(1, 1, 1000 * k)]
+    assert admitted == list(range(GROWTH_MAX))
+    assert window.admits(1, 1, 1), "the same chunk again"
+    assert window.admits(2, 1, 5), "another sender"
+    assert not window.admits(1, 1, 0, other=7), "further bytes count too"
+    window.commit(1, 1, 10**6, 9)
+    assert window.admits(1, 1, 10**6 + 1), "what is there does not grow"
+    window.turn(60_000_000)
+    assert window.admits(1, 1, 0, other=7)
+    assert all(window.admits(3, 1, seq) for seq in range(200 * GROWTH_MAX))
 
 
 def test_loading_nothing_changes_nothing() -> None:
