@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from truck.race.course import Course, Floats
+from truck.race.progress import OFF_ROUTE
 from truck.race.riders import NEVER_US, Riders
 
 _AHEAD_S = 5.0  # how far a rider is carried on at his last speed
@@ -39,7 +40,8 @@ def scene_at(course: Course, riders: Riders, at_us: int) -> Scene:
     """Riders carried on at their speed for up to 5 s, no further than the line; changes nothing."""
     finished = riders.finished_us != NEVER_US
     carried_s: Floats = np.clip((at_us - riders.placed_us) / 1e6, 0.0, _AHEAD_S)
-    moving = ~finished & (riders.seen_us - riders.moving_us <= _STOPPED_US)
+    on_course = (riders.quality != OFF_ROUTE) & ~finished
+    moving = on_course & (riders.seen_us - riders.moving_us <= _STOPPED_US)
     speed_mps = np.where(moving & np.isfinite(riders.speed_mps), riders.speed_mps, 0.0)
     never = riders.seen_us == NEVER_US
     return Scene(

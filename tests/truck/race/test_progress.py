@@ -19,6 +19,7 @@ from hardware.errors import Damaged
 from truck.race.progress import LATE, UNPLACED
 from truck.race.race import Race
 from truck.race.readings import Readings
+from truck.race.status import FINISHED
 from truck.serve.feed import encode_frame
 
 QUARTER_US = 15 * 60 * 1_000_000
@@ -157,7 +158,7 @@ def test_the_finish_latches_at_the_interpolated_instant(stage: Path) -> None:
     )
     race.advance(joined(ride, slower))
     riders = race.frame(begun_us + int(seconds[-1] + 60) * 1_000_000).riders
-    assert riders.status[:2].tolist() == [4, 4]
+    assert riders.status[:2].tolist() == [FINISHED, FINISHED]
     assert riders.bib[:2].tolist() == [1, 2]
     assert riders.to_go_m[:2].tolist() == [0.0, 0.0]
     assert riders.gap_s[1] == pytest.approx(45.5, abs=0.5)
