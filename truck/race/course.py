@@ -6,14 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pyproj import Proj
 
-from hardware.route import line_of
+from hardware.profile import profile_of
+from hardware.route import Road, road_of
 from hardware.stage import Circuit, Stage
 
 Floats = NDArray[np.float64]
 
 STEP_M = 5.0
 RUN_OUT_M = 300.0  # beyond the line, so that a rider is seen to cross it
-_GRADIENT_M = 120.0  # DESIGN 6: the profile over 100 to 150 m
+# everything is computed from these, so they are rounded: another machine's libm differs in the
+# last bit
+_PLACE_DIGITS, _LEVEL_DIGITS, _HEADING_DIGITS, _DEGREE_DIGITS = 4, 3, 6, 9
 
 
 class Course:
@@ -30,42 +33,47 @@ class Course:
         y_m: northward of it.
         heading_rad: of the road, clockwise from north.
         altitude_m: NaN without a profile.
-        gradient_pct: of the profile over 120 m, NaN without one.
+        gradient_pct: of the profile over 120 m, or more where it is drawn noisily; NaN without one.
+        road: how the route was derived from the stage's files.
     """
 
     def __init__(self, stage: Stage) -> None:
-        line = line_of(stage)
+        self.road: Road = road_of(stage)
+        line = self.road.line
         self.name = stage.name
         self.checkpoints = stage.checkpoints
         self.circuits: tuple[Circuit, ...] = stage.laps
-        self.start_m = float(line.distance_m[0])
-        self.length_m = float(line.distance_m[-1])
+        self.start_m = round(float(line.distance_m[0]), _LEVEL_DIGITS)
+        self.length_m = round(float(line.distance_m[-1]), _LEVEL_DIGITS)
         count = max(2, round((self.length_m - self.start_m) / STEP_M))
         self.step_m = (self.length_m - self.start_m) / count
         even_m = np.linspace(self.start_m, self.length_m, count + 1)
         middle = float(np.mean(line.longitude_deg)), float(np.mean(line.latitude_deg))
-        self._plane = Proj(proj="aeqd", lon_0=middle[0], lat_0=middle[1], ellps="WGS84")
+        self._plane = Proj(
+            proj="aeqd", lon_0=round(middle[0], 6), lat_0=round(middle[1], 6), ellps="WGS84"
+        )
         x, y = self.project(line.latitude_deg, line.longitude_deg)
         self.x_m = _run_out(np.interp(even_m, line.distance_m, x), self.step_m)
         self.y_m = _run_out(np.interp(even_m, line.distance_m, y), self.step_m)
         along: Floats = np.arange(len(self.x_m), dtype=np.float64)
         self.distance_m: Floats = self.start_m + self.step_m * along
-        self.heading_rad = np.arctan2(np.gradient(self.x_m), np.gradient(self.y_m))
-        level_m = np.interp(even_m, line.distance_m, line.altitude_m)
-        self.altitude_m = np.append(level_m, np.full(len(self.x_m) - len(level_m), level_m[-1]))
-        self.gradient_pct = self._gradient()
+        heading_rad = np.arctan2(np.gradient(self.x_m), np.gradient(self.y_m))
+        self.heading_rad: Floats = np.round(heading_rad, _HEADING_DIGITS)
+        profile = profile_of(line.distance_m, line.altitude_m)
+        self.altitude_m = self._along(profile.distance_m, profile.altitude_m)
+        self.gradient_pct = self._along(profile.distance_m, profile.gradient_pct)
 
     def project(self, latitude_deg: Floats, longitude_deg: Floats) -> tuple[Floats, Floats]:
         """Metres east and north of the route's middle (azimuthal equidistant)."""
         x, y = self._plane(longitude_deg, latitude_deg)
-        return np.asarray(x, np.float64), np.asarray(y, np.float64)
+        return np.round(x, _PLACE_DIGITS), np.round(y, _PLACE_DIGITS)
 
     def place(self, distance_m: Floats) -> tuple[Floats, Floats]:
         """Latitude and longitude in degrees of points on the road."""
         x = np.interp(distance_m, self.distance_m, self.x_m)
         y = np.interp(distance_m, self.distance_m, self.y_m)
         longitude_deg, latitude_deg = self._plane(x, y, inverse=True)
-        return np.asarray(latitude_deg, np.float64), np.asarray(longitude_deg, np.float64)
+        return np.round(latitude_deg, _DEGREE_DIGITS), np.round(longitude_deg, _DEGREE_DIGITS)
 
     def gradient_at(self, distance_m: Floats) -> Floats:
         """Per cent, NaN where the profile or the distance is unknown."""
@@ -83,15 +91,14 @@ class Course:
             lap += np.clip(begun, 0, circuit.count)
         return lap.astype(np.int16)
 
-    def _gradient(self) -> Floats:
-        half = max(1, round(_GRADIENT_M / 2 / self.step_m))
-        padded = np.pad(self.altitude_m, half, mode="edge")
-        rise_m: Floats = padded[2 * half :] - padded[: -2 * half]
-        return rise_m / (2 * half * self.step_m) * 100.0
+    def _along(self, distance_m: Floats, values: Floats) -> Floats:
+        """A column of the profile at the course's points; its last value beyond the line."""
+        return np.round(np.interp(self.distance_m, distance_m, values), _LEVEL_DIGITS)
 
 
 def _run_out(points: Floats, step_m: float) -> Floats:
     """Carry a coordinate straight on beyond the line."""
     back = min(4, len(points) - 1)
     slope = (points[-1] - points[-1 - back]) / back
-    return np.append(points, points[-1] + slope * np.arange(1, math.ceil(RUN_OUT_M / step_m) + 1))
+    beyond = points[-1] + slope * np.arange(1, math.ceil(RUN_OUT_M / step_m) + 1)
+    return np.round(np.append(points, beyond), _PLACE_DIGITS)
