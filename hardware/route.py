@@ -36,6 +36,7 @@ class Road:
     Attributes:
         line: as its riders ride it; altitudes bridged, all NaN where there are none.
         drawn_m: the length of the drawing once its laps are ridden and it ends at the finish.
+        end_m: its length before it was cut there.
         neutral_m: what of it lies before the flag; 0 where the drawing begins at the flag.
         laps: of each circuit, None where the drawing does not close there.
         unfolded: whether circuits were drawn less often than they are ridden.
@@ -45,6 +46,7 @@ class Road:
 
     line: Line
     drawn_m: float
+    end_m: float
     neutral_m: float
     laps: tuple[Lap | None, ...]
     unfolded: bool
@@ -79,6 +81,7 @@ def road_of(stage: Stage) -> Road:
     if any(again):
         route = _unfold(route, along_m, stage, laps, again, neutral_m)
         along_m = along(route)
+    end_m = float(along_m[-1])
     passes: tuple[float, ...] = ()
     off_m = 0.0
     if stage.finish is not None:
@@ -94,7 +97,7 @@ def road_of(stage: Stage) -> Road:
         route.altitude_m,
         along_m * (wanted_m / along_m[-1]) - neutral_m,
     )
-    return Road(line, float(along_m[-1]), neutral_m, laps, any(again), passes, off_m)
+    return Road(line, float(along_m[-1]), end_m, neutral_m, laps, any(again), passes, off_m)
 
 
 def along(route: Route) -> Floats:
@@ -283,6 +286,11 @@ def _finish_of(stage: Stage, passes: tuple[float, ...], neutral_m: float) -> flo
 
 def _end_at(route: Route, along_m: Floats, finish_m: float) -> tuple[Route, Floats]:
     """The route up to the finish line, which may have moved since it was drawn."""
+    if finish_m < _FINISH_OFF_M:
+        raise Misconfigured(
+            "stage.toml, finish: it lies where route.gpx begins",
+            "If the route is drawn from finish to start, turn it round.",
+        )
     ended = _without_stops(_between(route, along_m, 0.0, finish_m))
     return ended, along(ended)
 

@@ -1,0 +1,1 @@
+"""A stage folder before the race: made from a drawing, shown, doubted."""
