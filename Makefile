@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test check bench format lint type lock clean
+.PHONY: help setup demo test check bench score format lint type lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -48,6 +48,9 @@ format: setup  ## rewrite the code in the house style
 
 bench: setup  ## measured ratios, printed and written to build/bench.json
 	$(BIN)/python tests/bench/run.py
+
+score: setup  ## the aims of the race logic beside their figures, written to build/score.json
+	$(BIN)/python tests/score/run.py
 
 lock:  ## renew the lock files (needs uv)
 	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet --python-version 3.11 --output-file requirements.lock

@@ -1,0 +1,61 @@
+"""Power on climbs, as a value and as a range.
+
+Rules. Windows of five minutes, end to end, in which a rider with a sound device races all the way,
+is published as racing or stopped, and the true gradient is 4 % or more on average. The published
+effort, its low and its high are averaged over the window and held against the true mean power: the
+error is the mean of |ours - truth| / truth, the coverage the share of windows whose truth lies
+between the two means. Windows in which the readings carry the rider's power are told apart from
+those in which they do not: the first are easy. The baseline is a lone rider of 75 kg in still air.
+"""
+
+from typing import Any
+
+import naive
+import numpy as np
+from figure import Figure, Mean, Share
+from scene import Floats, Scene
+
+WINDOW_S = 300
+STEEP_PCT = 4.0
+LEAST_W = 80.0  # on a climb less is a rider who waits
+
+
+def figures(scene: Scene) -> dict[str, tuple[Figure, Figure]]:
+    """By name: ours and the baseline's."""
+    racing = scene.racing & (scene.truth("status") == "racing") & scene.shown & scene.sound
+    steep = windows(np.where(racing, scene.truth("gradient_pct"), np.nan))
+    true_w = windows(np.where(racing, scene.truth("power_w"), np.nan))
+    climbs = (steep >= STEEP_PCT) & (true_w >= LEAST_W)
+    metered = np.isfinite(windows(scene.held(scene.readings["power_w"])))
+    ours_w, low_w, high_w = (
+        windows(scene.ours(name)) for name in ("effort_w", "effort_low_w", "effort_high_w")
+    )
+    plain_w = windows(naive.power_w(scene))
+    found: dict[str, tuple[Figure, Figure]] = {}
+    for whose, rows in (("no power meter", climbs & ~metered), ("all riders", climbs)):
+        given = rows & np.isfinite(low_w) & np.isfinite(high_w)
+        inside = given & (true_w >= low_w) & (true_w <= high_w)
+        near = rows & (np.abs(plain_w - true_w) <= 0.1 * true_w)
+        found[f"effort, {whose}, mean error on climbs"] = (
+            _error(ours_w, true_w, rows), _error(plain_w, true_w, rows),
+        )  # fmt: skip
+        found[f"effort, {whose}, coverage of the 90 % range"] = (
+            Share(float(inside.sum()), float(given.sum())),
+            Share(float(near.sum()), float(rows.sum())),
+        )
+    return found
+
+
+def windows(values: Any) -> Floats:
+    """Means over five minutes, end to end: [windows, riders]; NaN where a second is missing."""
+    whole = len(values) // WINDOW_S
+    parts = np.asarray(values[: whole * WINDOW_S], np.float64)
+    means: Floats = parts.reshape(whole, WINDOW_S, parts.shape[1]).mean(axis=1)
+    return means
+
+
+def _error(ours_w: Floats, true_w: Floats, rows: Any) -> Mean:
+    rows = rows & np.isfinite(ours_w)
+    if not rows.any():
+        return Mean(np.nan)
+    return Mean(float(np.mean(np.abs(ours_w - true_w)[rows] / true_w[rows])) * 100.0)

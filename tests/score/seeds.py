@@ -1,0 +1,136 @@
+"""One seed from nothing to its figures: scenario, simulation, replay, measures.
+
+What is made stays under build/score/<seed>, with a key of all it was made from: a change in truck/
+replays again and does not simulate again, a change in hardware/ does both.
+"""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import effort
+import gaps
+import groups
+import incidents
+import motion
+import numpy as np
+import progress
+import sparse
+import standings
+import wind
+from aims import Pair
+from scene import Missing, Scene
+
+from hardware.virtual.scenario import kind_of, write_scenario
+from truck.replay import replay
+
+_ROOT = Path(__file__).resolve().parents[2]
+# a race of so many minutes on the road is about so long; the last come in a quarter later
+_KM_A_MINUTE = 0.6
+_LATE = 1.25
+MEASURES: tuple[Callable[[Scene], dict[str, Pair]], ...] = (
+    progress.figures, motion.figures, gaps.figures, groups.figures, incidents.figures,
+    effort.figures, wind.figures, standings.figures,
+)  # fmt: skip
+
+
+class Size(NamedTuple):
+    """How large the stages are; 0 minutes are whole stages of their usual length."""
+
+    riders: int
+    minutes: int
+
+
+class Outcome(NamedTuple):
+    """What one seed gave; `missing` says by measure what was not there."""
+
+    seed: int
+    kind: str
+    figures: dict[str, Pair]
+    missing: dict[str, str]
+    taken_s: dict[str, float]
+
+
+def score_seed(seed: int, size: Size, folder: Path) -> Outcome:
+    """The figures of a seed; run in a process of its own, so that its memory goes with it."""
+    taken_s: dict[str, float] = {}
+    simulated, replayed = folder / "simulated", folder / "replayed"
+    made_of = _key(_ROOT / "hardware", json.dumps([seed, *size]))
+    _make(simulated, made_of, taken_s, lambda: _simulate(seed, size, simulated))
+    readings = simulated / "readings.parquet"
+    _replay(simulated, readings, replayed, made_of, taken_s)
+    figures, missing = _measure(Scene(simulated, replayed), MEASURES, taken_s)
+    return Outcome(seed, kind_of(seed), figures, missing, taken_s)
+
+
+def score_sparse(seed: int, size: Size, folder: Path) -> Outcome:
+    """The same stage as television's feed has it (sparse.py)."""
+    taken_s: dict[str, float] = {}
+    simulated, replayed = folder / "simulated", folder / "replayed"
+    made_of = _key(_ROOT / "hardware", json.dumps([seed, *size]))
+    _make(simulated, made_of, taken_s, lambda: _simulate(seed, size, simulated))
+    thinned = folder / "thinned.parquet"
+    sparse.thin(simulated / "readings.parquet", thinned)
+    _replay(simulated, thinned, replayed, made_of, taken_s)
+    scene = Scene(simulated, replayed, thinned)
+    figures, missing = _measure(scene, (sparse.figures,), taken_s)
+    return Outcome(seed, kind_of(seed), figures, missing, taken_s)
+
+
+def _simulate(seed: int, size: Size, out: Path) -> None:
+    from hardware.virtual.simulate import simulate_stage
+
+    stage = out.with_name("stage")
+    shutil.rmtree(stage, ignore_errors=True)
+    length_km = size.minutes * _KM_A_MINUTE or None
+    seconds = round(size.minutes * 60 * _LATE) or None
+    write_scenario(stage, seed, length_km=length_km, riders=size.riders)
+    simulate_stage(stage, seed, out, seconds=seconds)
+
+
+def _replay(
+    simulated: Path, readings: Path, out: Path, made_of: str, taken_s: dict[str, float]
+) -> None:
+    key = _key(_ROOT / "truck", made_of)
+    _make(out, key, taken_s, lambda: replay(simulated / "stage", [readings], out))
+
+
+def _make(folder: Path, key: str, taken_s: dict[str, float], make: Callable[[], Any]) -> None:
+    """Make a folder anew unless it was made of the same."""
+    note = folder.with_suffix(".key")
+    if note.exists() and note.read_text() == key and folder.exists():
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    note.unlink(missing_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    begun_s = time.perf_counter()
+    make()
+    taken_s[folder.name] = round(time.perf_counter() - begun_s, 1)
+    note.write_text(key)
+
+
+def _key(sources: Path, made_of: str) -> str:
+    """A hash of what a folder is made from: code, numpy and the wish."""
+    digest = hashlib.sha256(f"{made_of} numpy {np.__version__}".encode())
+    for path in sorted(sources.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _measure(
+    scene: Scene, measures: tuple[Callable[[Scene], Any], ...], taken_s: dict[str, float]
+) -> tuple[dict[str, Pair], dict[str, str]]:
+    figures: dict[str, Pair] = {}
+    missing: dict[str, str] = {}
+    begun_s = time.perf_counter()
+    for measure in measures:
+        try:
+            figures |= measure(scene)
+        except Missing as error:
+            missing[measure.__module__] = str(error)
+    taken_s["measured"] = round(time.perf_counter() - begun_s, 1)
+    return figures, missing
