@@ -31,14 +31,16 @@ DRAW_RANDOMNESS = {
     "hardware/virtual/course.py": "seeded",
     "hardware/virtual/peloton.py": "seeded",
     "hardware/virtual/radio.py": "seeded",
+    "hardware/virtual/places.py": "seeded",
     "hardware/virtual/riders.py": "seeded",
+    "hardware/virtual/rollout.py": "seeded",
     "hardware/virtual/simulation.py": "seeded",
     "hardware/virtual/weather.py": "seeded",
     "hardware/virtual/scenario.py": "seeded",
 }
 PURE = (
     "truck/race/", "truck/pipeline.py", "truck/view.py", "truck/stretch.py", "truck/columns.py",
-    "truck/tick.py", "truck/replay_window.py", "relay/lanes.py",
+    "truck/tick.py", "truck/happenings.py", "truck/replay_window.py", "relay/lanes.py",
 )  # fmt: skip
 
 

@@ -85,7 +85,7 @@ def shelter_of(behind_m: Floats, reach: Floats | float = 1.0) -> Floats:
 
 
 def most_power_w(cp_w: Floats, sprint_w: Floats, w_balance_j: Floats, w_prime_j: Floats) -> Floats:
-    """The most a rider can give now: his sprint when W' is whole, critical power when it is gone."""
+    """The most a rider can give now: a sprint with W' whole, critical power without."""
     return np.asarray(cp_w + (sprint_w - cp_w) * (w_balance_j / w_prime_j))
 
 

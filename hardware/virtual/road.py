@@ -65,9 +65,10 @@ def road_of(stage: Stage) -> Road:
         Misconfigured: route and road book contradict each other.
     """
     line = line_of(stage)
-    along_m = np.round(line.distance_m, 3)
+    along_m: Floats = np.round(line.distance_m, 3)
     start_m, length_m = float(along_m[0]), float(along_m[-1])
-    at_m = start_m + STEP_M * np.arange(int((length_m + RUN_OUT_M - start_m) / STEP_M) + 1)
+    rows = int((length_m + RUN_OUT_M - start_m) / STEP_M) + 1
+    at_m: Floats = start_m + STEP_M * np.arange(rows, dtype=np.float64)
     narrow = np.round(np.cos(np.radians(line.latitude_deg)), 9)
     east_m = np.concatenate([[0.0], np.cumsum(np.diff(line.longitude_deg) * narrow[1:])])
     # a degree of latitude; only the direction counts
@@ -103,7 +104,7 @@ def _spread(values: Floats, base_m: float) -> Floats:
 
 
 def _slope(level_m: Floats) -> Floats:
-    return _spread(level_m, _GRADIENT_M) / _GRADIENT_M
+    return np.asarray(_spread(level_m, _GRADIENT_M) / _GRADIENT_M)
 
 
 def _headings(x: Floats, y: Floats) -> tuple[Floats, Floats]:

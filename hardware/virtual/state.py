@@ -10,6 +10,7 @@ from hardware.virtual.riders import Field
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
 
 
 @dataclass(eq=False)
@@ -25,7 +26,10 @@ class State:
         pulled_s: seconds in the wind at the head of a group.
         resting_s: until when he leaves the front to others.
         halted_s: until when he stands (or brakes to stand).
+        brake_mps2: how hard he brakes for it.
+        aside: whether he stops at the edge of the road.
         slow_mps: no faster than this, until `slow_s`.
+        convoy_s: until when he comes back through the cars.
     """
 
     distance_m: Floats
@@ -47,8 +51,22 @@ class State:
     pulled_s: Floats
     resting_s: Floats
     halted_s: Floats
+    brake_mps2: Floats
+    aside: Bools
     slow_mps: Floats
     slow_s: Floats
+    convoy_s: Floats
+
+    def stop(
+        self, rows: Ints, now_s: float, for_s: Floats | float, brake_mps2: float, *, aside: bool
+    ) -> Floats:
+        """Let riders brake now and stand for some seconds; when each goes on again."""
+        until_s: Floats = np.asarray(now_s + self.speed_mps[rows] / brake_mps2 + for_s)
+        self.halted_s[rows] = until_s
+        self.brake_mps2[rows] = brake_mps2
+        self.aside[rows] = aside
+        self.free[rows] = False
+        return until_s
 
     @property
     def riding(self) -> Bools:
@@ -65,8 +83,10 @@ def state_at_start(field: Field, start_m: float, draw: np.random.Generator) -> S
 
     time_trial = bool(field.departs_s.any())
     place = np.argsort(draw.random(count), kind="stable")
-    behind_m = zeros() if time_trial else place // 5 * 2.0
-    lane = zeros() if time_trial else (place % 5 - 2.0) / 2.0
+    behind_m: Floats = np.asarray(place // 5 * 2.0)
+    lane: Floats = np.asarray((place % 5 - 2.0) / 2.0)
+    if time_trial:
+        behind_m, lane = zeros(), zeros()
     return State(
         distance_m=start_m - behind_m,
         speed_mps=zeros(),
@@ -87,6 +107,9 @@ def state_at_start(field: Field, start_m: float, draw: np.random.Generator) -> S
         pulled_s=zeros(),
         resting_s=zeros(),
         halted_s=zeros(),
+        brake_mps2=zeros(),
+        aside=np.zeros(count, np.bool_),
         slow_mps=zeros(),
         slow_s=zeros(),
+        convoy_s=zeros(),
     )

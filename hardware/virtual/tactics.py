@@ -1,0 +1,171 @@
+"""What groups mean to do: the pace of peloton, break, chasers and gruppetto, and who leads.
+
+A pace is a share of the leader's own critical power; physics makes the speed of it. The
+peloton gives a break some minutes and takes them back by Chappatte's rule, about a minute every
+10 km. Nothing here sets a speed or a gap: those follow.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.virtual.bunch import Bunch
+from hardware.virtual.motion import critical_w
+from hardware.virtual.outlook import Outlook
+from hardware.virtual.riders import Field
+from hardware.virtual.road import Road
+from hardware.virtual.state import State
+
+Floats = NDArray[np.float64]
+
+_CRUISE, _CLIMB_EARLY, _CLIMB_LATE = 0.82, 0.84, 1.04
+_LATE_M = 60_000.0
+_EASIEST, _HARDEST = 0.62, 1.08
+_PUSH, _HUNT = 1.15, 1.04
+_EASY = 0.50  # soft-pedalling, as while many stop
+_BREAK, _BREAK_CLIMB = 0.92, 0.95
+_CHASE, _CHASE_LONG = 1.03, 0.96
+_CHASE_S, _CHASE_LONG_S = 45.0, 120.0
+_TEMPO, _TEMPO_RIDER, _TEMPO_MOST = 0.74, 0.011, 10.0
+_OWN_CLIMB = 0.90
+_PACE_PER_S = 0.0015  # of share of power, a second of gap too much
+_CHAPPATTE_S_PER_M = 60.0 / 10_000.0
+_FINALE = ((10_000.0, 0.95), (3_000.0, 1.12), (1_200.0, 1.30))
+_SPENT, _SPENT_SLOPE = 0.84, 1.2  # nobody leads above this share with W' gone
+_CONVOY_S = (5.0, 120.0)
+_CONVOY_FLAT = 0.03
+_TRIAL, _TRIAL_CLIMB, _TRIAL_FALL = 0.97, 1.05, 0.80
+_WISH_SHARE = 0.08  # of the way to his wish a decision; a rider drifts over a minute
+_WORKERS_M, _CLIMBERS_M, _SPRINTERS_M, _DRIFT_M = 16.0, 30.0, 40.0, 14.0
+_SHIFT_S = 1_200.0  # after which other teams work
+
+
+class Tactics:
+    """The plan of a race, and the paces that follow from it as it goes."""
+
+    def __init__(self, field: Field, road: Road, draw: np.random.Generator) -> None:
+        self._field = field
+        self._road = road
+        self._draw = draw
+        self.leash_s = 90.0 + 270.0 * draw.random()
+        self.catch_m = 4_000.0 + 14_000.0 * draw.random()
+        climbed_m = np.maximum(np.diff(road.altitude_m), 0.0).sum()
+        hard = climbed_m / max(road.length_m / 1000.0, 1.0) > 15.0
+        self.lets_win = draw.random() < (0.55 if hard else 0.15)
+        self._form = 1.0 + 0.04 * (draw.random(len(field)) - 0.5)
+        self._order = draw.permutation(int(field.team.max()) + 1)
+        self._easy_until_s = 0.0
+        self._hunt_until_s = 0.0
+        self._push_until_s = 0.0
+
+    def ease(self, until_s: float) -> None:
+        """Let the peloton soft-pedal until then."""
+        self._easy_until_s = until_s
+
+    def hunt(self, until_s: float) -> None:
+        """Let the peloton go after those in front until then."""
+        self._hunt_until_s = until_s
+
+    def push(self, until_s: float) -> None:
+        """Let the peloton ride as hard as it can until then, to break it up."""
+        self._push_until_s = until_s
+
+    def lead(self, state: State, outlook: Outlook) -> None:
+        """Write the pace of every group and the wishes of the peloton's riders."""
+        bunch, main = outlook.bunch, outlook.main
+        number = np.arange(len(bunch.first))
+        pace = np.where(number < main, self._break_pace(outlook), self._tail_pace(outlook))
+        pace[main] = self._peloton_pace(outlook)
+        left = (state.w_balance_j / self._field.w_prime_j)[bunch.leader]
+        pace = np.minimum(pace, _SPENT + _SPENT_SLOPE * left)
+        held = ~state.free[bunch.rows]
+        state.pace[bunch.rows[held]] = pace[bunch.group[held]]
+        self._use_convoy(state, outlook)
+        self._wish(state, outlook)
+
+    def time_trial(self, state: State) -> None:
+        """Everybody at his own pace: harder uphill, easier down."""
+        gradient = self._road.gradient[self._road.index(state.distance_m)]
+        pace = _TRIAL + np.clip(gradient * 2.5, _TRIAL_FALL - _TRIAL, _TRIAL_CLIMB - _TRIAL)
+        left = state.w_balance_j / self._field.w_prime_j
+        state.pace = np.minimum(pace * self._form, 0.93 + 0.3 * left)
+
+    def _peloton_pace(self, outlook: Outlook) -> float:
+        if outlook.now_s < self._easy_until_s:
+            return _EASY
+        if outlook.now_s < self._push_until_s:
+            return _PUSH
+        main = outlook.main
+        to_go_m = float(outlook.to_go_m[main])
+        finale = max((pace for within_m, pace in _FINALE if to_go_m < within_m), default=0.0)
+        late = 1.0 - min(1.0, to_go_m / _LATE_M)
+        climb = _CLIMB_EARLY + (_CLIMB_LATE - _CLIMB_EARLY) * late
+        pace = climb if outlook.uphill[main] else _CRUISE
+        if main > 0 and outlook.now_s < self._hunt_until_s:
+            return max(pace, finale, _HUNT)
+        if main > 0:
+            pace += _PACE_PER_S * (float(outlook.gap_s[main]) - self._allowed_s(to_go_m))
+            pace = min(max(pace, _EASIEST), _HARDEST)
+        return max(pace, finale)
+
+    def _allowed_s(self, to_go_m: float) -> float:
+        if self.lets_win:
+            return self.leash_s
+        return min(self.leash_s, max(0.0, to_go_m - self.catch_m) * _CHAPPATTE_S_PER_M)
+
+    def _break_pace(self, outlook: Outlook) -> Floats:
+        pace = np.where(outlook.uphill, _BREAK_CLIMB, _BREAK)
+        # one alone has nobody to take turns with
+        pace = np.where(outlook.bunch.size == 1, pace - 0.03, pace)
+        return np.asarray(np.where(outlook.to_go_m < 10_000.0, pace + 0.08, pace))
+
+    def _tail_pace(self, outlook: Outlook) -> Floats:
+        """Behind the peloton: chase what can be caught, else a steady tempo to the line."""
+        ahead_s = np.diff(outlook.gap_s, prepend=0.0)
+        many = np.minimum(outlook.bunch.size, _TEMPO_MOST)
+        tempo = _TEMPO + _TEMPO_RIDER * many
+        chase = np.where(ahead_s < _CHASE_S, _CHASE, _CHASE_LONG)
+        flat = np.where(ahead_s < _CHASE_LONG_S, chase, tempo)
+        return np.asarray(np.where(outlook.uphill, np.maximum(tempo, _OWN_CLIMB), flat))
+
+    def _use_convoy(self, state: State, outlook: Outlook) -> None:
+        """One or two riders close behind the peloton on easy road come back through the cars."""
+        behind_s = outlook.gap_s - outlook.gap_s[outlook.main]
+        low, high = _CONVOY_S
+        gradient = self._road.gradient[self._road.index(outlook.at_m)]
+        few = (outlook.bunch.size <= 3) & (behind_s > low) & (behind_s < high)
+        few &= gradient < _CONVOY_FLAT
+        few[: outlook.main + 1] = False
+        state.convoy_s[outlook.bunch.rows[few[outlook.bunch.group]]] = outlook.now_s + 6.0
+
+    def _wish(self, state: State, outlook: Outlook) -> None:
+        """Workers to the front of a peloton, climbers on a climb, sprinters in the end."""
+        field, main = self._field, outlook.main
+        wish = _DRIFT_M * (self._draw.random(len(field)) - 0.5)
+        teams = len(self._order)
+        shift = int(outlook.now_s / _SHIFT_S) * 2
+        at_work = self._order[[shift % teams, (shift + 1) % teams]]
+        to_go_m = float(outlook.to_go_m[main])
+        if outlook.uphill[main]:
+            wish += _CLIMBERS_M * (field.climber - 0.5)
+        elif to_go_m < _FINALE[0][0]:
+            fast = field.sprint_w / field.sprint_w.max()
+            wish += _SPRINTERS_M * (fast - 0.8)
+        else:
+            wish += np.where(np.isin(field.team, at_work), _WORKERS_M, 0.0)
+        rested = state.resting_s < outlook.now_s
+        state.wish_m += np.where(rested, _WISH_SHARE * (wish - state.wish_m), 0.0)
+        aside = 0.3 * (self._draw.random(len(field)) - 0.5)
+        state.lane = np.clip(state.lane + aside, -1.0, 1.0)
+
+
+def fresh(state: State, field: Field, share: float) -> NDArray[np.bool_]:
+    """Who still has that share of W' and more critical power than half of the field."""
+    cp_w = critical_w(state, field) / field.mass_kg
+    left = state.w_balance_j / field.w_prime_j
+    return np.asarray((left > share) & (cp_w > np.median(cp_w)))
+
+
+def lead_group(bunch: Bunch, row: int) -> int:
+    """The number of the group a rider is in, -1 when he is in none."""
+    found = np.flatnonzero(bunch.rows == row)
+    return int(bunch.group[found[0]]) if len(found) else -1
