@@ -1,12 +1,12 @@
 """The roster: who may speak in this event, signed offline by the event's authority.
 
 A DSSE document, type `application/vnd.truck.roster+json`, versioned: devices (kid, keys,
-validity), riders bound to devices from a time on, relays, and the truck. A revocation or a bike
-swap is a higher version.
+validity), riders bound to devices from a time on, relays, and the truck. A revocation is a higher
+version; a bike swap on the road is an operator's ruling over it (`swapped`).
 """
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import nacl.bindings
@@ -146,6 +146,13 @@ class Roster:
     ) -> npt.NDArray[np.int32]:
         """`bib_of` in columns."""
         return self._bound.bibs_of(device, at_s)
+
+    def swapped(self, bib: int, device: int, at_s: float) -> "Roster":
+        """This roster with a bike swap: from `at_s` on `device` alone speaks for `bib`."""
+        others = np.array(sorted({b.device for b in self.bindings} - {device}), np.int32)
+        silenced = others[self.bibs_of(others, np.full(len(others), at_s)) == bib].tolist()
+        unbound = (Binding(other, 0, at_s) for other in silenced)
+        return replace(self, bindings=(*self.bindings, *unbound, Binding(device, bib, at_s)))
 
 
 def _encode(value: Any) -> Any:

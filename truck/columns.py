@@ -1,5 +1,6 @@
 """Arrow columns over numpy's own memory; `pa.array` looks for pandas at every call and copies."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,11 @@ def instants(at_us: npt.NDArray[np.int64]) -> pa.Array:
 def names(index: npt.NDArray[np.int64], choice: list[str]) -> pa.Array:
     """Strings, each one of a few."""
     return pa.array(choice, pa.string()).take(numbers(index))
+
+
+def table(columns: Mapping[str, pa.Array]) -> pa.Table:
+    """A table of columns by name, in their order."""
+    return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
 
 def _column(

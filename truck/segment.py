@@ -42,6 +42,7 @@ class Kind(IntEnum):
     ROSTER = 2
     STAGE = 3
     SEAL = 4
+    RULING = 5
 
 
 _KINDS = frozenset(Kind)

@@ -14,17 +14,19 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from hardware import packet
-from hardware.errors import Damaged
+from hardware.errors import Damaged, Refused
 from hardware.roster import Roster, open_roster
 from hardware.sealing import open_body, packet_cipher
 from hardware.stage import stage_from_files
-from truck.columns import flags, instants, measures, names, numbers
+from truck.columns import flags, instants, measures, numbers, table
+from truck.happenings import change_rows, heard_columns, rare_rows, ruling_rows
 from truck.journal import Record
 from truck.race.race import Placed, Race
 from truck.race.readings import Readings
+from truck.race.rulings import Ruling, Rulings, open_ruling
 from truck.replay_window import digests_of
 from truck.segment import Kind
-from truck.stretch import Hearings, Rows, Stretch, decode_stretch
+from truck.stretch import Stretch, decode_stretch
 from truck.tick import Tick
 
 SNAPSHOT_EVERY_RECORDS = 128
@@ -39,6 +41,7 @@ class View:
         record: the number of the next record it expects.
         row_end: rows made so far; the next row's id.
         race: live state, or None before a stage is known.
+        rulings: what operators decided and holds.
     """
 
     def __init__(self, event_secret: bytes, authority_public: bytes) -> None:
@@ -48,11 +51,13 @@ class View:
         self.row_end = 0
         self.race: Race | None = None
         self.roster: Roster | None = None
+        self._bound: Roster | None = None  # the roster with the bike swaps
+        self.rulings = Rulings()
 
     def snapshot(self) -> bytes:
         """Everything `restore` needs besides the roster and stage records before it."""
         race = self.race.snapshot() if self.race is not None else None
-        return cbor2.dumps([self.record, self.row_end, race])
+        return cbor2.dumps([self.record, self.row_end, race, self.rulings.facts()])
 
     @staticmethod
     def record_of(state: bytes) -> int:
@@ -61,11 +66,12 @@ class View:
 
     def restore(self, state: bytes, roster: Record | None, stage: Record | None) -> None:
         """Take up a snapshot; `roster` and `stage` are the last such records before it."""
-        if roster is not None:
-            self._use_roster(roster)
         if stage is not None:
             self._use_stage(stage)
-        self.record, self.row_end, race = cbor2.loads(state)
+        self.record, self.row_end, race, rulings = cbor2.loads(state)
+        self.rulings = Rulings.of(rulings)
+        if roster is not None:
+            self._use_roster(roster)
         if self.race is not None and race is not None:
             self.race.restore(race)
 
@@ -85,8 +91,8 @@ class View:
         """
         parts: dict[str, list[pa.Table]] = {}
         for stretch in _stretches(records):
-            for name, table in self._apply(stretch, [], records[-1].number + 1).items():
-                parts.setdefault(name, []).append(table)
+            for name, rows in self._apply(stretch, [], records[-1].number + 1).items():
+                parts.setdefault(name, []).append(rows)
         return {name: pa.concat_tables(tables) for name, tables in parts.items()}
 
     def _apply(self, records: list[Record], opened: list[bytes], end: int) -> Tables:
@@ -105,20 +111,48 @@ class View:
             self._use_roster(records[0])
         elif kind == Kind.STAGE:
             self._use_stage(records[0])
+        elif kind == Kind.RULING:
+            tables = self._use_ruling(records[0])
         elif kind == Kind.TICK:
             tables = self._apply_ticks(decode_stretch(records), opened)
         self.record = records[-1].number + 1
         if self.record == end - end % SNAPSHOT_EVERY_RECORDS:
             number = pa.array([self.record - 1], pa.int64())
-            tables["snapshots"] = _table({"record": number, "state": pa.array([self.snapshot()])})
+            tables["snapshots"] = table({"record": number, "state": pa.array([self.snapshot()])})
         return tables
 
     def _use_roster(self, record: Record) -> None:
         self.roster = open_roster(record.payload, self._authority)
         self._ciphers.clear()
+        self._bind()
 
     def _use_stage(self, record: Record) -> None:
         self.race = Race(stage_from_files(cbor2.loads(record.payload)))
+        self.rulings = self.rulings.carried()
+        for ruling in self.rulings.in_force():
+            self._rule(ruling)
+
+    def _use_ruling(self, record: Record) -> Tables:
+        if self.roster is None:
+            raise Damaged(f"journal record {record.number} holds a ruling before any roster")
+        try:
+            ruling = open_ruling(record.payload, self.roster.truck_sign_public)
+        except Refused as refusal:
+            raise Damaged(f"journal record {record.number} holds no ruling: {refusal}") from refusal
+        self.rulings.take(ruling)
+        self._bind()
+        self._rule(ruling)
+        return {"rulings": ruling_rows(record.number, ruling)}
+
+    def _rule(self, ruling: Ruling) -> None:
+        if self.race is not None and hasattr(self.race, "rule"):
+            self.race.rule(ruling)
+
+    def _bind(self) -> None:
+        self._bound = self.roster
+        for swap in self.rulings.swaps:
+            if self._bound is not None and swap.bib is not None and swap.device is not None:
+                self._bound = self._bound.swapped(swap.bib, swap.device, swap.at_us / 1e6)
 
     def _apply_ticks(self, ticks: Stretch, opened: list[bytes]) -> Tables:
         tables: Tables = {}
@@ -128,19 +162,12 @@ class View:
             row_end += np.cumsum(np.bincount(ticks.tick[fixes.packet], minlength=len(row_end)))
             tables["readings"] = self._readings(ticks, fixes)
             self.row_end = int(row_end[-1])
-        if len(ticks.again):
-            tables["hearings"] = _hearings(ticks)
-        if ticks.bundles:
-            tables["bundles"] = _rare(ticks, ticks.bundles, _BUNDLES)
-        if ticks.refused:
-            tables["refusals"] = _rare(
-                ticks, [(row[0], int(ticks.at_us[row[0]]), *row[1:]) for row in ticks.refused],
-                _REFUSALS,
-            )  # fmt: skip
-        if ticks.evidence:
-            tables["evidence"] = _rare(ticks, ticks.evidence, _EVIDENCE)
+            changes = self.race.take_changes() if self.race is not None else []
+            if changes:
+                tables["incidents"] = change_rows(ticks.number, changes)
+        tables |= rare_rows(ticks)
         packets = np.bincount(ticks.tick, minlength=len(row_end))
-        tables["ticks"] = _table(
+        tables["ticks"] = table(
             {
                 "record": numbers(ticks.number),
                 "judged_at": instants(ticks.at_us),
@@ -165,14 +192,14 @@ class View:
 
     def _readings(self, ticks: Stretch, fixes: packet.Fixes) -> pa.Table:
         """One row a fix, placed on the course; moves the live state."""
-        if self.roster is None:
+        if self.roster is None or self._bound is None:
             raise Damaged(f"journal record {ticks.number[0]} holds packets before any roster")
         of = fixes.packet
         clear = b"".join([raw[: packet.HEADER_BYTES] for raw in ticks.packets])
         head = np.frombuffer(clear, packet.HEADER_DTYPE)[of]
         measured_at_us = round(self.roster.epoch_s * 1e6) + fixes.t_cs * _MICROSECONDS_PER_TICK
         device = (head["kid"] >> 8).astype(np.int32)
-        bib = self.roster.bibs_of(device, measured_at_us / 1e6)
+        bib = self._bound.bibs_of(device, measured_at_us / 1e6)
         tick, live = ticks.tick[of], ticks.live[of]
         si = packet.to_si(fixes)
         battery = fixes.status >> 4
@@ -188,7 +215,7 @@ class View:
             "bib": numbers(bib),
             "live": flags(live),
             "measured_at": instants(measured_at_us),
-            **_heard_columns(ticks, ticks.heard.take(of)),
+            **heard_columns(ticks, ticks.heard.take(of)),
             **{name: measures(column) for name, column in si.items()},
             "fix": numbers(fixes.status & 3),
             "sos": flags((fixes.status & 4) != 0),
@@ -196,7 +223,7 @@ class View:
             "battery": numbers(battery, battery == packet.NONE_BATTERY),
             **self._place(tick, bib, measured_at_us, si, live),
         }
-        return _table({name: columns[name] for name in _READINGS_ORDER})
+        return table({name: columns[name] for name in _READINGS_ORDER})
 
     def _place(
         self,
@@ -240,14 +267,6 @@ _READINGS_ORDER = [
 ]  # fmt: skip
 
 
-_INT, _TEXT, _UTC = pa.int64(), pa.string(), pa.timestamp("us", "UTC")
-_BUNDLES = {"relay": _TEXT, "boot": _INT, "number": _INT, "digest": pa.uint64()}
-_REFUSALS = {"judged_at": _UTC, "reason": _TEXT, "key": _TEXT, "count": _INT}
-_EVIDENCE = {
-    "reason": _TEXT, "key": _TEXT, "relay": _TEXT, "received_at": _UTC, "data": pa.binary(),
-}  # fmt: skip
-
-
 def _stretches(records: Sequence[Record]) -> Iterator[list[Record]]:
     """Runs of ticks that neither another kind of record nor a snapshot cuts."""
 
@@ -257,37 +276,3 @@ def _stretches(records: Sequence[Record]) -> Iterator[list[Record]]:
 
     for _, run in groupby(records, run_of):
         yield list(run)
-
-
-def _table(columns: Mapping[str, pa.Array]) -> pa.Table:
-    return pa.Table.from_arrays(list(columns.values()), names=list(columns))
-
-
-def _rare(ticks: Stretch, rows: Rows, kinds: Mapping[str, pa.DataType]) -> pa.Table:
-    """Rows that begin with their tick, behind the record's number."""
-    tick, *columns = zip(*rows, strict=True)
-    arrays = [pa.array(c, kind) for c, kind in zip(columns, kinds.values(), strict=True)]
-    return pa.Table.from_arrays(
-        [numbers(ticks.number[list(tick)]), *arrays], names=["record", *kinds]
-    )
-
-
-def _heard_columns(ticks: Stretch, heard: Hearings) -> dict[str, pa.Array]:
-    return {
-        "relay": names(heard.relay, ticks.relays),
-        "heard_at": instants(heard.heard_at_us),
-        "received_at": instants(heard.received_at_us),
-        "rssi_dbm": numbers(heard.rssi_dbm.astype(np.int8)),
-    }
-
-
-def _hearings(ticks: Stretch) -> pa.Table:
-    return _table(
-        {
-            "record": numbers(ticks.number[ticks.again_tick]),
-            "device": numbers(ticks.again[:, 0].astype(np.int32)),
-            "boot": numbers(ticks.again[:, 1].astype(np.uint16)),
-            "seq": numbers(ticks.again[:, 2].astype(np.uint32)),
-            **_heard_columns(ticks, ticks.again_heard),
-        }
-    )

@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from hardware.errors import Reason, Refused
+from hardware.signing import SigningKey, open_document, sign_document
 
+PAYLOAD_TYPE = "application/vnd.truck.ruling+json"
 SCHEMA = "truck.ruling/1"
 KINDS = (
     "confirm", "dismiss", "gap", "group", "abandon", "reinstate", "swap", "withdraw",
@@ -62,6 +64,7 @@ _NEEDS = {
     "withdraw": {"withdraws"},
 }
 _MAY_END = {"gap", "group"}
+_FAMILIES = (("abandon", "reinstate"), ("confirm", "dismiss"), ("swap",))
 _ALWAYS = {"number", "at_us", "by", "kind", "note", "until_us"}
 
 
@@ -101,6 +104,21 @@ def ruling_of(document: dict[str, Any]) -> Ruling:
     )
     _check(ruling)
     return ruling
+
+
+def sign_ruling(ruling: Ruling, truck: SigningKey) -> bytes:
+    """The ruling as a document that the truck has signed; a journal record's payload."""
+    return sign_document(document_of(ruling), PAYLOAD_TYPE, truck)
+
+
+def open_ruling(envelope: bytes, truck_public: bytes) -> Ruling:
+    """The ruling in a signed document.
+
+    Raises:
+        Refused: as `ruling_of`, or SIGNATURE.
+    """
+    payload, _ = open_document(envelope, PAYLOAD_TYPE, truck_public)
+    return ruling_of(payload)
 
 
 def _check(ruling: Ruling) -> None:
@@ -167,6 +185,12 @@ class Rulings:
         """The ruling of that number while it is not withdrawn."""
         return self._in_force.get(number)
 
+    def standing(self, ruling: Ruling) -> Ruling | None:
+        """The one in force that says the same, so that to say it again would change nothing."""
+        family = next((kinds for kinds in _FAMILIES if ruling.kind in kinds), ())
+        about = [r for r in self._of(*family) if _same_matter(r, ruling)]
+        return about[-1] if about and about[-1][3:7] == ruling[3:7] else None
+
     @property
     def abandoned_bibs(self) -> frozenset[int]:
         """Who is out of the race."""
@@ -223,6 +247,12 @@ class Rulings:
 
     def _of(self, *kinds: str) -> list[Ruling]:
         return [ruling for ruling in self._in_force.values() if ruling.kind in kinds]
+
+
+def _same_matter(one: Ruling, other: Ruling) -> bool:
+    if one.device is not None and one.device == other.device:
+        return True
+    return (one.bib, one.incident) == (other.bib, other.incident)
 
 
 def _holds(ruling: Ruling, at_us: int) -> bool:

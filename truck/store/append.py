@@ -13,7 +13,10 @@ import pyarrow as pa
 from hardware.errors import Damaged, Misconfigured
 
 CATALOG = "truck"
-TABLES = ("readings", "hearings", "bundles", "refusals", "evidence", "ticks", "snapshots")
+TABLES = (
+    "readings", "hearings", "bundles", "refusals", "evidence", "rulings", "incidents", "ticks",
+    "snapshots",
+)  # fmt: skip
 _ROWS_AT_ONCE = 100_000
 _SCHEMA = Path(__file__).with_name("schema.sql")
 _CONFIG: dict[str, Any] = {
@@ -127,7 +130,8 @@ class Store:
         """How many journal records the view has seen: the next one it needs."""
         newest = self._one(
             "SELECT max(record) FROM "
-            "(SELECT record FROM ticks UNION ALL SELECT record FROM snapshots)"
+            "(SELECT record FROM ticks UNION ALL SELECT record FROM snapshots "
+            "UNION ALL SELECT record FROM rulings)"
         )
         return 0 if newest is None else int(newest) + 1
 

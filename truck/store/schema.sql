@@ -77,6 +77,37 @@ CREATE TABLE evidence (
     data            BLOB NOT NULL
 );
 
+-- what operators decided; nothing is ever changed, a ruling is taken back by a further one
+CREATE TABLE rulings (
+    record          BIGINT NOT NULL,
+    number          BIGINT NOT NULL,
+    decided_at      TIMESTAMPTZ NOT NULL,
+    decided_by      VARCHAR NOT NULL,
+    kind            VARCHAR NOT NULL,
+    said            VARCHAR NOT NULL,  -- the decision in words
+    bib             BIGINT,
+    device          BIGINT,
+    incident        BIGINT,
+    gap_s           DOUBLE,
+    bibs            BIGINT[] NOT NULL,
+    until           TIMESTAMPTZ,
+    withdraws       BIGINT,            -- the number of the ruling taken back
+    note            VARCHAR NOT NULL
+);
+
+-- what was said of incidents: raised, changed, cleared; the last row of an id is how it stands
+CREATE TABLE incidents (
+    record          BIGINT NOT NULL,
+    incident        BIGINT NOT NULL,
+    said_at         TIMESTAMPTZ NOT NULL,
+    what            VARCHAR NOT NULL,
+    kind            VARCHAR NOT NULL,
+    probability     DOUBLE NOT NULL,
+    bibs            BIGINT[] NOT NULL,
+    started_at      TIMESTAMPTZ NOT NULL,
+    distance_m      DOUBLE
+);
+
 -- how far the view has come: the last record, and the rows below which all is committed
 CREATE TABLE ticks (
     record          BIGINT NOT NULL,
