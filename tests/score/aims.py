@@ -32,9 +32,22 @@ class Aim:
         """None where there is no aim or no value."""
         if not np.isfinite(value) or (self.least is None and self.most is None):
             return None
+        return self._off(value) == 0.0
+
+    def beats(self, value: float, baseline: float) -> bool | None:
+        """Whether the value is better than the baseline's; equal is better only if both are met."""
+        if self.is_met(value) is None or not np.isfinite(baseline):
+            return None
+        if self.least is not None and self.most is not None:
+            return self._off(value) <= self._off(baseline)
+        better = value < baseline if self.most is not None else value > baseline
+        return bool(better or (value == baseline and self.is_met(value)))
+
+    def _off(self, value: float) -> float:
+        """How far the value is from its aim."""
         low = -np.inf if self.least is None else self.least
         high = np.inf if self.most is None else self.most
-        return bool(low <= value <= high)
+        return float(max(low - value, value - high, 0.0))
 
     def row(
         self, value: float, baseline: float, low: float, high: float, note: str = ""
@@ -43,7 +56,8 @@ class Aim:
         return {
             "name": self.name, "aim": self.text, "unit": self.unit, "value": number(value),
             "low": number(low), "high": number(high), "baseline": number(baseline),
-            "baseline_name": self.baseline, "met": self.is_met(value), "note": note,
+            "baseline_name": self.baseline, "met": self.is_met(value),
+            "beats_baseline": self.beats(value, baseline), "note": note,
         }  # fmt: skip
 
 
@@ -83,6 +97,7 @@ SEEDS = (
     Aim("incidents, precision", "", _STILL, least=0.80),
     Aim("incidents, first warning p50", "s", _STILL, most=10.0),
     Aim("incidents, first warning p95", "s", _STILL, most=10.0),
+    Aim("incidents, first word of any kind p95", "s", _STILL),
     Aim("incidents, false alarms", "a stage", _STILL, most=1.0),
     Aim("effort, no power meter, mean error on climbs", "%", _ALONE, most=8.0),
     Aim("effort, no power meter, coverage of the 90 % range", "", _ALONE, least=0.85, most=0.95),
@@ -117,14 +132,19 @@ Pair = tuple[Figure, Figure]
 def rows_of(
     aims: Sequence[Aim], stages: Sequence[dict[str, Pair]], missing: str
 ) -> list[dict[str, Any]]:
-    """Rows of several stages' figures; a figure that no stage has is a row that says so."""
+    """Rows of several stages' figures; a figure that no stage has is a row that says so.
+
+    `stages` counts those that have it: not every stage has a climb, a crash or a finish.
+    """
     rows = []
     for aim in aims:
         pairs = [figures[aim.name] for figures in stages if aim.name in figures]
         ours, plain = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         value = pooled(ours)
         note = "" if np.isfinite(value) else f"missing: {missing or 'no stage has any'}"
-        rows.append(aim.row(value, pooled(plain), *interval(ours), note))
+        having = sum(bool(np.isfinite(pooled([figure]))) for figure in ours)
+        row = aim.row(value, pooled(plain), *interval(ours), note)
+        rows.append(row | {"stages": having})
     return rows
 
 

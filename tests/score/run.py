@@ -26,6 +26,7 @@ from rich.table import Table
 
 SCHEMA = "truck.score/1"
 _ROOT = Path(__file__).resolve().parents[2]
+_YES = {True: "yes", False: "NO", None: ""}
 _PARITY = {"aside": (1, 2), "open": (0, 2), "both": (0, 1)}
 _SPARSE_RIDERS = 184
 
@@ -166,13 +167,13 @@ def _machine() -> dict[str, Any]:
 
 
 def _show(document: dict[str, Any]) -> None:
-    table = Table("figure", "aim", "value", "95 %", "baseline", "met", "is")
+    table = Table("figure", "aim", "value", "95 %", "baseline", "beaten", "met", "the baseline is")
     for row in document["rows"]:
-        met = {True: "yes", False: "NO", None: ""}[row["met"]]
+        met, beats = (_YES[row[name]] for name in ("met", "beats_baseline"))
         between = f"{_short(row['low'])} to {_short(row['high'])}" if row["low"] is not None else ""
         table.add_row(
-            row["name"], row["aim"], _short(row["value"]), between, _short(row["baseline"]), met,
-            row["note"] or row["baseline_name"], style="red" if row["met"] is False else None,
+            row["name"], row["aim"], _short(row["value"]), between, _short(row["baseline"]), beats,
+            met, row["note"] or row["baseline_name"], style="red" if row["met"] is False else None,
         )  # fmt: skip
     Console(width=190 if not sys.stdout.isatty() else None).print(table)
     for what, why in document["failed"].items():
