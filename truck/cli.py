@@ -17,6 +17,7 @@ from hardware.errors import Exit, Locked, Misconfigured, NotInitialised, TruckEr
 from hardware.keys import Credentials
 from truck import tables
 from truck.config import TruckConfig, TruckHome, new_epoch
+from truck.stage.cli import app as stage_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,6 +25,7 @@ app = typer.Typer(
     help="The truck at the finish line: proves, journals, computes, stores and shows.\n\n"
     "Begin with `truck demo`; for a race, `truck init`, then `truck run`.",
 )
+app.add_typer(stage_app, name="stage")
 HomeArgument = Annotated[Path, typer.Argument(metavar="HOME", help="The truck's home folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 _STALE_S = 5.0
@@ -240,27 +242,12 @@ def query(
 ) -> None:
     """Ask the view one question, whether the truck runs or not.
 
-    Tables: readings, hearings, bundles, refusals, evidence, ticks, snapshots.
+    Tables: readings, hearings, bundles, refusals, evidence, rulings, incidents, ticks, snapshots.
     Example: truck query HOME "SELECT bib, max(distance_m) FROM readings GROUP BY bib"
     """
-    from truck.opening import TruckKeys
-    from truck.questions import ask
-    from truck.store.append import Store
-    from truck.store.export import query as query_store
+    from truck.questions import ask_table
 
-    config, at_home = _config(folder, {}), TruckHome(folder)
-    try:
-        _held = home.lock(folder, "truck")
-    except Locked:
-        table = ask(at_home.socket, sql)
-    else:
-        if not at_home.view.exists():
-            raise NotInitialised(f"{folder} has no view yet", f"Start it: `truck run {folder}`.")
-        store = Store(at_home.view, TruckKeys.read(Credentials(config.credentials)).store)
-        try:
-            table = query_store(store, sql)
-        finally:
-            store.close()
+    table = ask_table(TruckHome(folder), _config(folder, {}), sql)
     if as_json:
         rows = table.to_pylist()
         typer.echo(json.dumps({"schema": "truck.query/1", "rows": rows}, default=str))
