@@ -19,6 +19,7 @@ from truck.race.scene import Scene, scene_at
 from truck.race.standings import Bonuses, StandingColumns, follow_standings
 from truck.race.status import Statuses, follow_status
 from truck.race.wind import Echelons, WindColumns, follow_wind
+from truck.race.winds import Winds
 
 
 @dataclass
@@ -88,6 +89,7 @@ def new_memory(count: int) -> Memory:
 def look(
     course: Course,
     stage: Stage,
+    winds: Winds,
     riders: Riders,
     memory: Memory,
     out: NDArray[np.bool_],
@@ -98,6 +100,7 @@ def look(
     Args:
         course: the stage's.
         stage: as its files say.
+        winds: of the stage's weather on that course.
         riders: live state by the latest fixes, read only.
         memory: brought to the instant.
         out: who is out of the race by the start list or an operator's word.
@@ -109,8 +112,8 @@ def look(
     follow_groups(memory.groups, scene, order[on_road[order]])
     group_id = memory.groups.group_id.copy()
     gaps = follow_gaps(memory.gaps, scene, on_road | scene.finished)
-    wind, echelons = follow_wind(memory.echelons, scene, stage, group_id)
-    effort = follow_effort(memory.efforts, scene, wind)
+    wind, echelons = follow_wind(memory.echelons, scene, winds, group_id)
+    effort = follow_effort(memory.efforts, scene, winds, wind)
     standings = follow_standings(memory.bonuses, scene, stage, gaps)
     changes = follow_incidents(memory.incidents, scene, status, group_id)
     return Look(

@@ -18,6 +18,7 @@ from truck.race.readings import Readings
 from truck.race.riders import NEVER_US, new_riders
 from truck.race.snapshot import decode_snapshot, encode_snapshot
 from truck.race.speed import follow_speed
+from truck.race.winds import Winds
 
 _SECOND_US = 1_000_000
 _FIELD_US = 120_000_000  # whose places say where the race is
@@ -47,6 +48,7 @@ class Race:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.course = Course(stage)
+        self._winds = Winds(stage.weather, self.course)
         start_us = None if stage.start_at_s is None else round(stage.start_at_s * 1e6)
         self._begun_us = start_us
         self._progress = Progress(self.course, start_us)
@@ -258,7 +260,7 @@ class Race:
 
     def _look(self, at_us: int, memory: Memory) -> Look:
         out = np.zeros(len(self._riders.bib), np.bool_)
-        return look(self.course, self.stage, self._riders, memory, out, at_us)
+        return look(self.course, self.stage, self._winds, self._riders, memory, out, at_us)
 
     def _rows_of(self, bibs: NDArray[np.int32]) -> Ints:
         """Row of each reading's rider; riders seen for the first time get theirs."""
