@@ -22,7 +22,7 @@ LEAST_W = 80.0  # on a climb less is a rider who waits
 
 def figures(scene: Scene) -> dict[str, tuple[Figure, Figure]]:
     """By name: ours and the baseline's."""
-    racing = scene.racing & (scene.truth("status") == "racing") & scene.shown & scene.sound
+    racing = scene.riding & scene.shown & scene.sound
     steep = windows(np.where(racing, scene.truth("gradient_pct"), np.nan))
     true_w = windows(np.where(racing, scene.truth("power_w"), np.nan))
     climbs = (steep >= STEEP_PCT) & (true_w >= LEAST_W)

@@ -21,7 +21,7 @@ HEARD_S = 2.0
 def figures(scene: Scene) -> dict[str, tuple[Figure, Figure]]:
     """By name: ours and the baseline's."""
     truth_s = scene.truth("gap_s")
-    finished = (scene.truth("status") == "finished").any(axis=1)
+    finished = scene.finished.any(axis=1)
     rows = scene.racing & scene.shown_on & scene.sound & ~finished[:, None]
     heard = np.nan_to_num(scene.ours("age_s"), nan=np.inf) <= HEARD_S
     true_m = np.where(scene.racing, scene.truth("distance_m"), -np.inf)

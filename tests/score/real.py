@@ -118,9 +118,8 @@ def _published(states: Grid, bib: int) -> tuple[Any, Floats, Any]:
     """Seconds, distances of a rider, and where he is shown by a fix not older than 10 s."""
     at_s, one = states.seconds, np.array([bib])
     distance_m = states.column("distance_m", at_s, one)[:, 0]
-    status = states.column("status", at_s, one)[:, 0]
     fresh = states.column("age_s", at_s, one)[:, 0] <= 10.0
-    return at_s, distance_m, fresh & ((status == "racing") | (status == "stopped"))
+    return at_s, distance_m, fresh & states.among(("racing", "stopped"), at_s, one)[:, 0]
 
 
 def _pair(rides: dict[int, Ride], states: Grid, line: Line) -> tuple[float, float]:
@@ -141,8 +140,8 @@ def _pair(rides: dict[int, Ride], states: Grid, line: Line) -> tuple[float, floa
 def _two(files: list[Path], folder: Path) -> dict[str, tuple[float, float]]:
     _, _, states = _replayed(files, files[:1], folder)
     at_s, bibs = states.seconds, states.bibs
-    status = states.column("status", at_s, bibs)
-    both = ((status == "racing") & (states.column("age_s", at_s, bibs) <= _HEARD_S)).all(axis=1)
+    heard = states.column("age_s", at_s, bibs) <= _HEARD_S
+    both = (heard & states.among(("racing",), at_s, bibs)).all(axis=1)
     name = "gap_measured_s" if "gap_measured_s" in states.names else "gap_s"
     apart_s = np.abs(np.diff(states.column(name, at_s, bibs), axis=1)[:, 0])
     way_m = np.abs(np.diff(states.column("distance_m", at_s, bibs), axis=1)[:, 0])

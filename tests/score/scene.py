@@ -70,17 +70,17 @@ class Scene:
         self._readings = readings or simulated / "readings.parquet"
         self.seconds: Ints = np.intersect1d(self._truth.seconds, self._states.seconds)
         self.bibs: Ints = self._truth.bibs
-        self._columns: dict[tuple[str, str], Any] = {}
+        self._columns: dict[tuple[str, str], Floats] = {}
 
-    def truth(self, name: str) -> Any:
-        """A column of the truth; text comes as an array of strings, numbers as float64."""
+    def truth(self, name: str) -> Floats:
+        """A column of the truth."""
         return self._column("truth", self._truth, name)
 
-    def ours(self, name: str) -> Any:
-        """A column of the states; NaN or "" for a rider who is not in that frame."""
+    def ours(self, name: str) -> Floats:
+        """A column of the states; NaN for a rider who is not in that frame."""
         return self._column("ours", self._states, name)
 
-    def _column(self, side: str, grid: "Grid", name: str) -> Any:
+    def _column(self, side: str, grid: "Grid", name: str) -> Floats:
         if (side, name) not in self._columns:
             self._columns[side, name] = grid.column(name, self.seconds, self.bibs)
         return self._columns[side, name]
@@ -149,20 +149,30 @@ class Scene:
     @cached_property
     def racing(self) -> Bools:
         """Riders who in truth are on the road, after the flag."""
-        status = self.truth("status")
-        return ((status == "racing") | (status == "stopped")) & (self.truth("distance_m") >= 0.0)
+        on_road = self._truth.among(("racing", "stopped"), self.seconds, self.bibs)
+        return on_road & (self.truth("distance_m") >= 0.0)
+
+    @cached_property
+    def riding(self) -> Bools:
+        """The same without those who stand."""
+        return self.racing & self._truth.among(("racing",), self.seconds, self.bibs)
+
+    @cached_property
+    def finished(self) -> Bools:
+        """Riders who in truth have crossed the line."""
+        return self._truth.among(("finished",), self.seconds, self.bibs)
 
     @cached_property
     def shown(self) -> Bools:
         """Riders whom we show on the road, by a fix that is not old."""
-        status = self.ours("status")
-        placed = np.isfinite(self.ours("distance_m"))
-        return ((status == "racing") | (status == "stopped")) & placed
+        shown = self._states.among(("racing", "stopped"), self.seconds, self.bibs)
+        return shown & np.isfinite(self.ours("distance_m"))
 
     @cached_property
     def shown_on(self) -> Bools:
         """The same, and those who ride on unheard for up to 90 s."""
-        lost = (self.ours("status") == "signal_lost") & (self.ours("age_s") <= 90.0)
+        lost = self._states.among(("signal_lost",), self.seconds, self.bibs)
+        lost &= self.ours("age_s") <= 90.0
         return self.shown | (lost & np.isfinite(self.ours("distance_m")))
 
     @cached_property
@@ -207,24 +217,29 @@ class Grid:
         self.bibs = np.unique(self._bib)
         self.names = set(pq.read_schema(path).names)
 
-    def column(self, name: str, seconds: Ints, bibs: Ints) -> Any:
-        """One column on a grid."""
+    def column(self, name: str, seconds: Ints, bibs: Ints) -> Floats:
+        """A column of numbers as [seconds, riders]; NaN where there is no row."""
+        grid = np.full((len(seconds), len(bibs)), np.nan)
+        self._lay(_numbers(self._read(name)), grid, seconds, bibs)
+        return grid
+
+    def among(self, words: tuple[str, ...], seconds: Ints, bibs: Ints) -> Bools:
+        """Where the status is one of these words, as [seconds, riders]."""
+        grid = np.zeros((len(seconds), len(bibs)), bool)
+        is_one = pc.is_in(self._read("status").cast(pa.string()), pa.array(words))
+        self._lay(is_one.to_numpy(), grid, seconds, bibs)
+        return grid
+
+    def _read(self, name: str) -> Any:
         if name not in self.names:
             raise Missing(f"{self._path.stem}.{name}")
-        chunk = pq.read_table(self._path, columns=[name])[name]
+        return pq.read_table(self._path, columns=[name])[name]
+
+    def _lay(self, values: Any, grid: Any, seconds: Ints, bibs: Ints) -> None:
         row, at_row = _index(self._at_us // 1_000_000, seconds)
         column, at_column = _index(self._bib, bibs)
         kept = at_row & at_column & (self._at_us % 1_000_000 == 0)
-        if pa.types.is_string(chunk.type) or pa.types.is_dictionary(chunk.type):
-            grid: Any = np.full((len(seconds), len(bibs)), "", "U16")
-            words = chunk.cast(pa.string()).combine_chunks().dictionary_encode()
-            names = np.array(["", *(words.dictionary.to_pylist())], "U16")
-            values: Any = names[_numbers(words.indices, -1).astype(np.int64) + 1]
-        else:
-            grid = np.full((len(seconds), len(bibs)), np.nan)
-            values = _numbers(chunk)
         grid[row[kept], column[kept]] = values[kept]
-        return grid
 
 
 def _index(values: Ints, wanted: Ints) -> tuple[Ints, Bools]:

@@ -22,7 +22,7 @@ def figures(scene: Scene) -> dict[str, tuple[Figure, Figure]]:
     true_s = np.array(
         [_number(scene.standings.get(bib, {}).get("virtual_gap_s")) for bib in scene.bibs.tolist()]
     )
-    done = scene.truth("status") == "finished"
+    done = scene.finished
     finishers = done.any(axis=0) & np.isfinite(true_s)
     if not finishers.any():
         return {}
