@@ -57,6 +57,8 @@ def meetings_of(course: Course) -> tuple[Meeting, ...]:
                 shared[first[0] : first[-1] + 1] = True
                 shared[min(again[0], again[-1]) : max(again[0], again[-1]) + 1] = True
     across = (np.abs(along) <= _ALONG) & ~shared[one] & ~shared[other]
+    closing = (at_m[one] < at_m[0] + _APART_M) & (at_m[other] > at_m[-1] - _APART_M)
+    across &= ~closing  # a loop's end is no crossing
     found.extend(_crossings(one[across], other[across], at_m))
     return tuple(sorted(found, key=lambda meeting: meeting[1:]))
 

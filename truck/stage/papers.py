@@ -176,25 +176,33 @@ def _checkpoints(stage: Stage, course: Course) -> Iterator[Doubt]:
     tops = rises_of(course)
     if not climbs or not tops:
         return
-    off_m = [_off(point.km * 1000.0, tops) for point in climbs]
-    turned_m = [_off(course.length_m - point.km * 1000.0, tops) for point in climbs]
-    if len(climbs) > 1 and np.median(off_m) > _TOP_OFF_M > np.median(turned_m):
+    off_m = np.array([_off(point.km * 1000.0, tops) for point in climbs])
+    turned_m = np.array([_off(course.length_m - point.km * 1000.0, tops) for point in climbs])
+    away_m, turned_away_m = np.median(np.abs(off_m)), np.median(np.abs(turned_m))
+    if len(climbs) > 1 and away_m > _TOP_OFF_M > turned_away_m:
         yield Doubt(
             "backwards", "route.gpx", "its tops lie where the climbs would be the other way round",
             "It may be drawn from finish to start, or checkpoints.csv counts down: turn one.",
         )  # fmt: skip
-        return
-    for point, away_m in zip(climbs, off_m, strict=True):
-        if away_m > _TOP_OFF_M:
-            yield Doubt(
-                "checkpoints", f"{where}, km {point.km:g}",
-                f"{point.name or 'the climb'} is {km(away_m)} from the profile's nearest top",
-                "Check its km.",
-            )  # fmt: skip
+    elif len(climbs) > 1 and away_m > _TOP_OFF_M and np.ptp(off_m) < _TOP_OFF_M:
+        side = "after" if off_m[0] > 0.0 else "before"
+        yield Doubt(
+            "checkpoints", where, f"all its climbs lie {km(away_m)} {side} the profile's tops",
+            "Count kilometres from the flag, not from the neutral start; check neutral_km.",
+        )  # fmt: skip
+    else:
+        for point, beside_m in zip(climbs, np.abs(off_m).tolist(), strict=True):
+            if beside_m > _TOP_OFF_M:
+                yield Doubt(
+                    "checkpoints", f"{where}, km {point.km:g}",
+                    f"{point.name or 'the climb'} is {km(beside_m)} from the profile's nearest top",
+                    "Check its km.",
+                )  # fmt: skip
 
 
 def _off(place_m: float, tops: tuple[Climb, ...]) -> float:
-    return min(abs(place_m - climb.top_m) for climb in tops)
+    """How far a place lies after the nearest top, negative before it."""
+    return min((place_m - climb.top_m for climb in tops), key=abs)
 
 
 def _weather(stage: Stage, course: Course) -> Iterator[Doubt]:

@@ -13,11 +13,12 @@ from truck.race.course import Course
 
 Floats = NDArray[np.float64]
 
-_WIDTH, _HEIGHT = 1200.0, 520.0
+_WIDTH, _HEIGHT = 1200.0, 544.0
 _LEFT, _RIGHT, _TOP, _FLOOR = 64.0, 24.0, 190.0, 430.0
 _LABEL_ROWS, _LABEL_ROW, _LABELS_TOP = 5, 22.0, 84.0
 _LETTER = 6.6  # mean width of a letter at 12 px
 _POINTS = 900
+_SLABS = 180  # of one colour each, or half a kilometre
 _LEAST_RISE_M = 150.0  # so that a flat stage looks flat
 # from this gradient in per cent on, class, and what the legend calls it
 _STEEPNESS = (
@@ -40,7 +41,7 @@ svg{--ink:#1b2430;--soft:#5d6b7a;--grid:#d9e0e7;--paper:#fff;--road:#1b2430;--do
 --road:#e8edf2;--down:#4d6175;--flat:#4f8a63;--g1:#c9a83f;--g2:#d98a32;--g3:#d9582f;--g4:#c73a55;
 --g5:#b04a92;--lap:#9aa8b6}}
 .paper{fill:var(--paper)}text{font:12px system-ui,sans-serif;fill:var(--ink)}
-.title{font-size:20px;font-weight:650}.soft{fill:var(--soft)}.grid{stroke:var(--grid)}
+.label{paint-order:stroke;stroke:var(--paper);stroke-width:4px}.title{font-size:20px;font-weight:650}.soft{fill:var(--soft)}.grid{stroke:var(--grid)}
 .road{fill:none;stroke:var(--road);stroke-width:1.8;stroke-linejoin:round}
 .lead{stroke:var(--soft);stroke-dasharray:2 3}.sign{fill:var(--ink)}
 .sign+text{fill:var(--paper);font-weight:700;font-size:11px}.lap{fill:none;stroke:var(--lap)}
@@ -127,9 +128,8 @@ class _Drawing:
         xs = [self._x(at) for at in self._at_m.tolist()]
         ys = [self._y(level) for level in self._level_m.tolist()]
         if self._known:
-            middle_m = (self._at_m[1:] + self._at_m[:-1]) / 2.0
             bounds = np.array([bound for bound, _, _ in _STEEPNESS])
-            kind = np.searchsorted(bounds, self._course.gradient_at(middle_m), "right") - 1
+            kind = np.searchsorted(bounds, self._steepness(), "right") - 1
             cuts = [0, *(np.flatnonzero(np.diff(kind)) + 1).tolist(), len(kind)]
             for first, last in pairwise(cuts):
                 edge = " ".join(f"{xs[k]:.1f} {ys[k]:.1f}" for k in range(first, last + 1))
@@ -147,6 +147,14 @@ class _Drawing:
             )
         for at_m in (0.0, self._course.length_m):
             yield f'<path class="line" d="M{self._x(at_m):.1f} {_TOP:g}V{_FLOOR + 6:g}"/>'
+
+    def _steepness(self) -> Floats:
+        """The mean gradient of the slab that each piece of the road lies in, in per cent."""
+        length_m = float(self._at_m[-1] - self._at_m[0])
+        slabs = max(1, min(_SLABS, round(length_m / 500.0)))
+        edge = np.linspace(0, len(self._at_m) - 1, slabs + 1).astype(np.int64)
+        slope = np.diff(self._level_m[edge]) / np.diff(self._at_m[edge]) * 100.0
+        return np.asarray(np.repeat(slope, np.diff(edge)))
 
     def _kilometres(self) -> Iterator[str]:
         step_m = _step(self._course.length_m, 10)
@@ -179,7 +187,7 @@ class _Drawing:
         places = [
             (climb.top_m, "climb", " ".join(filter(None, (
                 climb.name or ("climb" if climb.derived else ""),
-                f"({climb.category})" if climb.category else "",
+                f"(cat. {climb.category})" if climb.category else "",
                 f"{climb.length_m / 1000:.1f} km at {climb.gradient_pct:.1f} %"
                 if np.isfinite(climb.gradient_pct) else "",
             ))))
@@ -194,32 +202,37 @@ class _Drawing:
     def _points(self) -> Iterator[str]:
         """Marks with their labels in the first row that is free there."""
         free = [0.0] * _LABEL_ROWS
+        leads, signs = [], []
         for at_m, kind, label in self._places():
             x, level_m = self._x(at_m), float(np.interp(at_m, self._at_m, self._level_m))
+            title = escape(f"{label}, km {at_m / 1000:.1f}")
             width = _LETTER * len(label) + 24.0
             begin = min(x - 8.0, _WIDTH - width)
             row = next((k for k in range(_LABEL_ROWS) if free[k] <= begin), None)
-            if row is None:
-                row, label = free.index(min(free)), ""
-                width = 20.0
+            if row is None:  # its name is in the tooltip
+                row, label, width = free.index(min(free)), "", 20.0
             free[row] = begin + width
             y = _LABELS_TOP + _LABEL_ROW * row
-            yield f'<path class="lead" d="M{x:.1f} {y + 8:g}V{self._y(level_m):.1f}"/>'
-            yield f"<g><title>{escape(f'{label} km {at_m / 1000:.1f}')}</title>"
-            yield f'<circle class="sign" cx="{x:.1f}" cy="{y:g}" r="8"/>'
-            yield (
+            leads.append(f'<path class="lead" d="M{x:.1f} {y + 8:g}V{self._y(level_m):.1f}"/>')
+            signs.append(
+                f'<g><title>{title}</title><circle class="sign" cx="{x:.1f}" cy="{y:g}" r="8"/>'
                 f'<text text-anchor="middle" x="{x:.1f}" y="{y + 4:g}">{_SIGNS.get(kind, "•")}'
-                f'</text><text x="{begin + 20:.1f}" y="{y + 4:g}">{escape(label)}</text></g>'
+                f'</text><text class="label" x="{begin + 20:.1f}" y="{y + 4:g}">{escape(label)}'
+                "</text></g>"
             )
+        yield from leads
+        yield from signs
 
     def _legend(self) -> Iterator[str]:
-        x, y = _LEFT, _HEIGHT - 20.0
+        x, y = _LEFT, _HEIGHT - 44.0
         if self._known:
             for _, kind, name in _STEEPNESS:
                 yield f'<rect class="{kind}" x="{x:g}" y="{y - 10:g}" width="14" height="12"/>'
                 yield f'<text class="soft" x="{x + 20:g}" y="{y:g}">{name}</text>'
                 x += 34.0 + _LETTER * len(name)
-        for kind in sorted({kind for _, kind, _ in self._places()} & set(_SIGNS)):
+        x, y = _LEFT, _HEIGHT - 18.0
+        used = {kind for _, kind, _ in self._places()}
+        for kind in filter(used.__contains__, _SIGNS):
             yield f'<circle class="sign" cx="{x + 8:g}" cy="{y - 4:g}" r="8"/>'
             yield (
                 f'<text text-anchor="middle" x="{x + 8:g}" y="{y:g}">{_SIGNS[kind]}</text>'
