@@ -82,7 +82,7 @@ def altitude_gradient_pct(scene: Scene, over_s: int = 12) -> Floats:
 
 
 def gap_s(scene: Scene) -> Floats:
-    """Metres to the first rider, by one's own speed."""
+    """Metres to the first rider, by one's own speed; 1 m/s for who stands."""
     distance_m = np.where(scene.shown_on, scene.ours("distance_m"), np.nan)
     with np.errstate(invalid="ignore"):
         first_m = np.fmax.reduce(distance_m, axis=1, keepdims=True)

@@ -26,6 +26,7 @@ from aims import Pair
 from scene import Missing, Scene
 
 from hardware.virtual.scenario import kind_of, write_scenario
+from hardware.virtual.simulate import simulate_stage
 from truck.replay import replay
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -82,14 +83,12 @@ def score_sparse(seed: int, size: Size, folder: Path) -> Outcome:
 
 
 def _simulate(seed: int, size: Size, out: Path) -> None:
-    from hardware.virtual.simulate import simulate_stage
-
     stage = out.with_name("stage")
     shutil.rmtree(stage, ignore_errors=True)
     length_km = size.minutes * _KM_A_MINUTE or None
     seconds = round(size.minutes * 60 * _LATE) or None
     write_scenario(stage, seed, length_km=length_km, riders=size.riders)
-    simulate_stage(stage, seed, out, seconds=seconds)
+    simulate_stage(stage, out, seed, seconds=seconds)
 
 
 def _replay(

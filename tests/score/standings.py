@@ -5,7 +5,7 @@ published 5 s after his true finish (a receiver is heard a few seconds late, and
 crossed only by the next fix), against the true one (gap before + time behind the winner - bonuses,
 relative to the best of the final standings that are known by then: all who have finished). Not
 published counts as not within 2 s. The baseline is gap before + distance / speed at the moment the
-winner crosses, without bonuses; after that it knows nothing.
+winner crosses, without bonuses; in a time trial it knows nothing.
 """
 
 import naive
@@ -36,6 +36,8 @@ def figures(scene: Scene) -> dict[str, tuple[Figure, Figure]]:
     before_s = {starter.bib: starter.gc_gap_s or 0.0 for starter in scene.stage.startlist}
     plain_s = naive.gap_s(scene)[winner] + [before_s.get(bib, 0.0) for bib in scene.bibs.tolist()]
     plain_s -= np.nanmin(plain_s) if np.isfinite(plain_s).any() else 0.0
+    if scene.stage.kind == "time-trial":
+        plain_s = np.full(len(plain_s), np.nan)
     plain = _figures(plain_s, plain_s, true_s, finishers)
     return {name: (ours[name], plain[name]) for name in ours}
 

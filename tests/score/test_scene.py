@@ -8,6 +8,7 @@ from typing import Any
 import gaps
 import groups
 import naive
+import progress
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -26,6 +27,16 @@ def write_tables(folder: Path, **tables: list[dict[str, Any]]) -> None:
         path = folder / f"{name.replace('__', '/')}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.Table.from_pylist(rows), path)
+
+
+def write_road(folder: Path) -> None:
+    """Four kilometres north."""
+    folder.mkdir(parents=True)
+    points = "".join(f'<trkpt lat="{45 + k * 0.009:.4f}" lon="5.0"/>' for k in range(5))
+    (folder / "route.gpx").write_text(
+        f'<gpx version="1.1" creator="t"><trk><trkseg>{points}</trkseg></trk></gpx>'
+    )
+    (folder / "stage.toml").write_text('name = "North"\nkind = "road"\n')
 
 
 def at(second: float) -> dt.datetime:
@@ -49,14 +60,17 @@ def three(tmp_path: Path) -> Scene:
                 "gap_s": behind_m / 10.0 + 0.5 * (bib == 3), "speed_mps": 10.0, "age_s": 0.0,
                 "group_id": 4 if bib < 3 else 9, "status": "racing",
             })  # fmt: skip
+            north_deg = 45.0 + distance_m / 111_130.0
             readings.append({
-                "measured_at": at(second), "bib": bib, "latitude_deg": 45.0, "longitude_deg": 5.0,
+                "measured_at": at(second), "bib": bib, "latitude_deg": north_deg,
+                "longitude_deg": 5.0,
                 "speed_mps": 0.0 if bib == 3 and second >= 60 else 10.0,
             })  # fmt: skip
     events = [{
         "kind": "in_car", "bibs": [2], "started_at": at(0), "ended_at": None, "distance_m": None,
     }]  # fmt: skip
     simulated, replayed = tmp_path / "simulated", tmp_path / "replayed"
+    write_road(simulated / "stage")
     write_tables(simulated, truth__riders=truth, truth__events=events, readings=readings)
     write_tables(replayed, states=states)
     return Scene(simulated, replayed)
@@ -131,3 +145,16 @@ def test_seeds_kept_aside_are_odd_and_open_ones_even() -> None:
     assert run.seeds_of("2,12", 8) == [2, 12]
     with pytest.raises(typer.BadParameter):
         run.seeds_of("odd ones", 8)
+
+
+# --- progress
+
+
+def test_progress_of_a_scene_against_the_nearest_point(three: Scene) -> None:
+    found = progress.figures(three)
+    ours, plain = found["progress, sound devices, median"]
+    assert pooled([ours]) == pytest.approx(2.0)
+    assert pooled([plain]) < 6.0
+    for name in ("wrong laps or legs", "steps back"):
+        assert pooled([found[f"progress, all devices, {name}"][0]]) == 0.0
+    assert pooled([found["progress, share of heard riders placed"][0]]) == 1.0
