@@ -55,6 +55,8 @@ class Course:
         x, y = self.project(line.latitude_deg, line.longitude_deg)
         self.x_m = _run_out(np.interp(even_m, line.distance_m, x), self.step_m)
         self.y_m = _run_out(np.interp(even_m, line.distance_m, y), self.step_m)
+        # once for all, because every frame asks for the places of all riders
+        self._longitude_deg, self._latitude_deg = self._plane(self.x_m, self.y_m, inverse=True)
         along: Floats = np.arange(len(self.x_m), dtype=np.float64)
         self.distance_m: Floats = self.start_m + self.step_m * along
         heading_rad = np.arctan2(np.gradient(self.x_m), np.gradient(self.y_m))
@@ -70,9 +72,8 @@ class Course:
 
     def place(self, distance_m: Floats) -> tuple[Floats, Floats]:
         """Latitude and longitude in degrees of points on the road."""
-        x = np.interp(distance_m, self.distance_m, self.x_m)
-        y = np.interp(distance_m, self.distance_m, self.y_m)
-        longitude_deg, latitude_deg = self._plane(x, y, inverse=True)
+        latitude_deg = np.interp(distance_m, self.distance_m, self._latitude_deg)
+        longitude_deg = np.interp(distance_m, self.distance_m, self._longitude_deg)
         return np.round(latitude_deg, _DEGREE_DIGITS), np.round(longitude_deg, _DEGREE_DIGITS)
 
     def gradient_at(self, distance_m: Floats) -> Floats:

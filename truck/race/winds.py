@@ -26,6 +26,7 @@ class Winds:
             stations.setdefault(_place_m(row, course), []).append(row)
         self._course = course
         self._at_m = np.array(sorted(stations))
+        self._now: tuple[int | None, Floats] = None, np.zeros((3, 0))
         self._series = [_series(stations[at_m]) for at_m in self._at_m.tolist()]
         reach = max(1, round(_HEADING_M / 2 / course.step_m))
         east_m, north_m = (_difference(axis, reach) for axis in (course.x_m, course.y_m))
@@ -60,10 +61,17 @@ class Winds:
 
     def _air(self, distance_m: Floats, at_us: int) -> tuple[Floats, Floats, Floats]:
         at_s = at_us / 1e6
-        now = np.array(
-            [[np.interp(at_s, from_s, row) for row in rows] for from_s, rows in self._series]
-        )
-        east, north, kelvin = (np.interp(distance_m, self._at_m, row) for row in now.T)
+        if self._now[0] != at_us:  # asked for several times a look
+            self._now = (
+                at_us,
+                np.array(
+                    [
+                        [np.interp(at_s, from_s, row) for row in rows]
+                        for from_s, rows in self._series
+                    ]
+                ).T,
+            )
+        east, north, kelvin = (np.interp(distance_m, self._at_m, row) for row in self._now[1])
         return east, north, kelvin
 
     def _direction(self, distance_m: Floats) -> tuple[Floats, Floats]:
