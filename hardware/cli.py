@@ -18,6 +18,7 @@ from hardware.errors import Misconfigured, Reason, Refused, TruckError
 from hardware.rides import Ride, bibs_of, read_rides
 from hardware.roster import Roster, open_roster
 from hardware.virtual import bikes as road
+from hardware.virtual import cli as simulator
 from hardware.virtual import stage as stages
 from hardware.virtual.course import Course, course_from_gpx, loop_course
 from hardware.virtual.peloton import Peloton
@@ -34,6 +35,7 @@ event_app = typer.Typer(no_args_is_help=True, help="Make an event: its keys, ros
 roster_app = typer.Typer(no_args_is_help=True, help="Look into a signed roster.")
 app.add_typer(event_app, name="event")
 app.add_typer(roster_app, name="roster")
+app.add_typer(simulator.app)
 
 RideFiles = Annotated[
     list[Path] | None,

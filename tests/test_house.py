@@ -37,6 +37,8 @@ DRAW_RANDOMNESS = {
     "hardware/virtual/simulation.py": "seeded",
     "hardware/virtual/weather.py": "seeded",
     "hardware/virtual/scenario.py": "seeded",
+    "hardware/virtual/faults.py": "seeded",
+    "hardware/virtual/simulate.py": "seeded",
 }
 PURE = (
     "truck/race/", "truck/pipeline.py", "truck/view.py", "truck/stretch.py", "truck/columns.py",
