@@ -1,5 +1,6 @@
 """How steep a road is, from the altitudes drawn along it: jumps left out, noise smoothed away."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -14,10 +15,9 @@ _KINK = 0.15  # a drawn point that far off its neighbours, for each metre betwee
 _KINK_M = 5.0
 _SIGMAS = 6.0
 _CLIFF, _CLIFF_M = 0.2, 10.0  # between two drawn points, steeper by that than before and after
-# the window of the fit: 120 m (DESIGN 6: 100 to 150 m), wider where the drawing is noisy, until
-# the fitted gradient's own standard error is 0.4 of a percentage point
+# the window of the fit (DESIGN 6: 100 to 150 m), wider where the drawing is noisy
 _WINDOW_M = (120.0, 500.0)
-_GRADIENT_ERROR = 0.004
+_ROUGH_M = 150.0  # over which the road's own bends are told from noise
 _QUANTISED_M = 180.0  # altitudes in whole metres: at 1 % of gradient they step every 100 m
 
 
@@ -55,14 +55,13 @@ def profile_of(distance_m: Floats, altitude_m: Floats) -> Profile:
         nowhere = np.full(len(even_m), np.nan)
         return Profile(even_m, nowhere, nowhere, np.zeros(len(even_m), np.bool_), _WINDOW_M[0])
     along_m, level_m = distance_m[known], altitude_m[known]
-    sigma_m = _noise(along_m, level_m)
-    sound = ~_outliers(along_m, level_m, sigma_m)
+    sound = ~_outliers(along_m, level_m)
     along_m, level_m = along_m[sound], level_m[sound]
     drawn_m = np.interp(even_m, along_m, level_m)
     jump = _jumps(drawn_m)
     for first_m, last_m in _cliffs(along_m, level_m):
         jump |= (even_m > first_m - _STEP_M) & (even_m < last_m + _STEP_M)
-    window_m = _window(along_m, level_m, _noise(along_m, level_m))
+    window_m = _window(along_m, level_m)
     gradient = _fit(np.diff(drawn_m) / np.diff(even_m), ~(jump[1:] | jump[:-1]), window_m)
     return Profile(even_m, drawn_m, gradient * 100.0, jump, window_m)
 
@@ -72,23 +71,24 @@ def _even(first_m: float, last_m: float) -> Floats:
     return np.asarray(np.linspace(first_m, last_m, count))
 
 
-def _noise(along_m: Floats, level_m: Floats) -> float:
-    """The standard error of a drawn altitude.
+def _noise(along_m: Floats, level_m: Floats) -> tuple[float, float]:
+    """The variance of a drawn altitude, and the rate at which the road's gradient wanders.
 
-    A point's distance from the line between its neighbours is noise and the road's own bend; the
-    bend grows with the cube of the spacing (variance of a gradient that wanders), noise does not.
+    A point's distance from the line between two others is noise and the road's own bend. The
+    bend's variance grows with the cube of their spacing (q h^3 / 9 where the gradient is a random
+    walk of rate q a metre), the noise does not: two spacings tell them apart.
     """
-    near, far = (_bends(along_m, level_m, apart) for apart in (1, 2))
-    if near.size == 0 or far.size == 0:
-        return 0.0
-    variance = max(0.0, (8.0 * _spread(near) ** 2 - _spread(far) ** 2) / 7.0)
-    return float(np.sqrt(variance))
+    if len(along_m) < 5:
+        return 0.0, 0.0
+    spacing_m = float(np.median(np.diff(along_m)))
+    apart = max(2, min(round(_ROUGH_M / spacing_m), (len(along_m) - 1) // 2))
+    near, far = (_spread(_bends(along_m, level_m, k)) ** 2 for k in (1, apart))
+    bend = max(0.0, (far - near) / (apart**3 - 1))
+    return max(0.0, near - bend), 9.0 * bend / spacing_m**3
 
 
 def _bends(along_m: Floats, level_m: Floats, apart: int) -> Floats:
     """Each point's offset from the line through those before and after, in units of its noise."""
-    if len(along_m) < 2 * apart + 1:
-        return np.zeros(0)
     span_m = along_m[2 * apart :] - along_m[: -2 * apart]
     share = (along_m[apart:-apart] - along_m[: -2 * apart]) / span_m
     between_m = level_m[: -2 * apart] * (1.0 - share) + level_m[2 * apart :] * share
@@ -102,7 +102,7 @@ def _spread(offsets: Floats) -> float:
     return float(np.sum(size) / len(size)) * 1.46  # of a normal distribution so trimmed
 
 
-def _outliers(along_m: Floats, level_m: Floats, sigma_m: float) -> NDArray[np.bool_]:
+def _outliers(along_m: Floats, level_m: Floats) -> NDArray[np.bool_]:
     """Single points and pairs that stand off their neighbours as no road does."""
     count = len(level_m)
     if count < 5:
@@ -110,6 +110,7 @@ def _outliers(along_m: Floats, level_m: Floats, sigma_m: float) -> NDArray[np.bo
     padded = np.pad(level_m, 2, mode="edge")
     middle_m = np.median(np.stack([padded[k : k + count] for k in range(5)]), axis=0)
     spacing_m = np.gradient(along_m)
+    sigma_m = math.sqrt(_noise(along_m, level_m)[0])
     allowed_m = np.maximum(_KINK_M, np.maximum(_SIGMAS * sigma_m, _KINK * spacing_m))
     return np.asarray(np.abs(level_m - middle_m) > allowed_m)
 
@@ -139,13 +140,20 @@ def _cliffs(along_m: Floats, level_m: Floats) -> list[tuple[float, float]]:
     return [(float(along_m[k]), float(along_m[k + 1])) for k in np.flatnonzero(stepped)]
 
 
-def _window(along_m: Floats, level_m: Floats, sigma_m: float) -> float:
-    spacing_m = float(np.median(np.diff(along_m))) if len(along_m) > 1 else _STEP_M
-    # the variance of a fitted slope: 12 sigma^2 spacing / window^3
-    wanted_m = (12.0 * sigma_m * sigma_m * spacing_m / _GRADIENT_ERROR**2) ** (1.0 / 3.0)
+def _window(along_m: Floats, level_m: Floats) -> float:
+    """The window in which a fitted gradient errs least.
+
+    Noise of variance v adds 12 v spacing / w^3 to its variance, the road's wandering 0.0589 q w
+    (the integral of the squared tails of the parabolic weights); the sum is least at this w.
+    """
     low_m, high_m = _WINDOW_M
     if bool(np.all(level_m == np.rint(level_m))):
         low_m = _QUANTISED_M
+    variance, rate = _noise(along_m, level_m)
+    wanted_m = low_m
+    if variance > 0.0:
+        spacing_m = float(np.median(np.diff(along_m)))
+        wanted_m = (36.0 * variance * spacing_m / (0.0589 * max(rate, 1e-12))) ** 0.25
     steps: int = round(min(max(wanted_m, low_m), high_m) / (2 * _STEP_M))
     return steps * 2 * _STEP_M
 
