@@ -10,6 +10,8 @@ from truck.race.course import Course, Floats
 Ints = NDArray[np.int64]
 
 REACH_M = 100.0
+_ABOUT = 8  # segments either side of a place that is nearly known
+_PLAIN_BACK_M, _PLAIN_AHEAD_M = 60.0, 280.0
 _TURN_RAD = np.deg2rad(100.0)
 
 
@@ -21,18 +23,23 @@ class Candidates:
         fix: index of the fix, ascending.
         distance_m: along the course.
         lateral_m: off its line, positive to the right.
-        heading_rad: of the road there.
+        east, north: the way the road leads there, a unit vector.
     """
 
     fix: Ints
     distance_m: Floats
     lateral_m: Floats
-    heading_rad: Floats
+    east: Floats
+    north: Floats
 
     def where(self, which: NDArray[np.bool_] | Ints) -> "Candidates":
         """Some of them."""
         return Candidates(
-            self.fix[which], self.distance_m[which], self.lateral_m[which], self.heading_rad[which]
+            self.fix[which],
+            self.distance_m[which],
+            self.lateral_m[which],
+            self.east[which],
+            self.north[which],
         )
 
 
@@ -50,7 +57,13 @@ class Passes:
         self._west, self._south = int(self._column.min()) - 1, int(self._row.min()) - 1
         self._width = int(self._column.max()) - self._west + 2
         self._height = int(self._row.max()) - self._south + 2
+        east_m, north_m = np.diff(course.x_m), np.diff(course.y_m)
+        length_m = np.maximum(np.sqrt(east_m * east_m + north_m * north_m), 1e-6)
+        self._east, self._north, self._length_m = east_m / length_m, north_m / length_m, length_m
+        # what the road book makes of a metre ridden
+        self.stretch = course.step_m / float(np.median(length_m))
         leg = _legs(course.heading_rad)
+        self._plain = _plain(leg, course.step_m)
         point = np.arange(len(leg))
         around = [
             (self._key(self._column + dx, self._row + dy), point)
@@ -96,6 +109,39 @@ class Passes:
         first = np.minimum(first, last)
         return self._project(fix, first, last, x_m, y_m)
 
+    def about(self, x_m: Floats, y_m: Floats, about_m: Floats) -> Candidates:
+        """The one pass within 40 m along the road of a place, one for each fix.
+
+        `distance_m` is NaN where the road turns back there or the nearest point is out of range.
+        """
+        course = self._course
+        last = len(course.x_m) - 2
+        middle = np.floor((about_m - course.start_m) / course.step_m).astype(np.int64)
+        inside = (middle >= _ABOUT) & (middle <= last - _ABOUT)
+        middle = np.clip(middle, _ABOUT, last - _ABOUT) if last > 2 * _ABOUT else middle * 0
+        segment = np.minimum(middle[:, None] + np.arange(-_ABOUT, _ABOUT + 1), last)
+        ax, ay = course.x_m[segment], course.y_m[segment]
+        east, north = self._east[segment], self._north[segment]
+        px, py = x_m[:, None] - ax, y_m[:, None] - ay
+        length_m = self._length_m[segment]
+        part_m = np.clip(px * east + py * north, 0.0, length_m)
+        off_x, off_y = px - part_m * east, py - part_m * north
+        square = off_x * off_x + off_y * off_y
+        fix = np.arange(len(x_m))
+        best = np.argmin(square, axis=1)
+        pick = fix, best
+        inside &= (best > 0) & (best < 2 * _ABOUT) & self._plain[middle]
+        side = np.where(px[pick] * north[pick] - py[pick] * east[pick] < 0, -1.0, 1.0)
+        part = part_m[pick] / length_m[pick]
+        distance_m = course.distance_m[segment[pick]] + part * course.step_m
+        return Candidates(
+            fix,
+            np.where(inside, distance_m, np.nan),
+            np.sqrt(square[pick]) * side,
+            east[pick],
+            north[pick],
+        )
+
     def _key(self, column: Ints, row: Ints) -> Ints:
         return (column - self._west) * self._height + (row - self._south)
 
@@ -137,9 +183,18 @@ class Passes:
             fix,
             course.distance_m[segment[best]] + part[best] * course.step_m,
             off_m[best] * np.where(side == 0, 1.0, side),
-            course.heading_rad[segment[best]],
+            self._east[segment[best]],
+            self._north[segment[best]],
         )
         return found.where(np.abs(found.lateral_m) <= REACH_M)
+
+
+def _plain(leg: Ints, step_m: float) -> NDArray[np.bool_]:
+    """Points about which the road does not turn back on itself, as far as a few seconds reach."""
+    back, ahead = round(_PLAIN_BACK_M / step_m), round(_PLAIN_AHEAD_M / step_m)
+    index = np.arange(len(leg))
+    before = leg[np.maximum(index - back, 0)]
+    return np.asarray(before == leg[np.minimum(index + ahead, len(leg) - 1)], np.bool_)
 
 
 def _cell(metres: Floats) -> Ints:

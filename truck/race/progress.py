@@ -2,19 +2,23 @@
 
 After Newson and Krumm (2009), with the lap in the hypothesis: a fix may belong to any pass of the
 road near it, each costs its lateral offset, its heading and its distance from where the rider's
-speed would put him, and a rider's next place is reached only from his last one. Hypotheses that
+speed would put him, and a rider's next place is reached only from his last one. Each hypothesis
+is a Kalman filter along the road, so a fix that jumps in a gorge hardly moves it. Hypotheses that
 stay behind are dropped after a fixed lag, so a lap is decided once and never flips.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from truck.race.beam import DECAY, MISS_COST, Beam, keep_best
 from truck.race.course import Course, Floats
 from truck.race.passes import Candidates, Ints, Passes
-from truck.race.riders import BEAM, NEVER_US, Riders
+from truck.race.riders import NEVER_US, Riders
+from truck.race.speed import SENSED_US
+from truck.race.strays import directions, follow_strays, is_foreign, keep_anchors, running
 
 OFF_ROUTE_M = 60.0
 OFF_ROUTE_US = 20_000_000
@@ -25,19 +29,24 @@ _BACK_M = 20.0  # how far back a place may be published
 _SLACK_M = 30.0
 _BURST_MPS, _BURST_S = 33.0, 30.0
 _LASTING_MPS = 22.0  # a descent's mean
-_STAGE_MPS = 17.0  # a stage's mean, which no stage has reached
 _NOISE_M = 12.0
 _HEADING_COST = 3.0
-_MISS_COST = 10.0  # a fix that no pass explains: as bad as one 54 m off the line
-_DECAY = 0.9
-_HOPELESS = 20.0
-_FAVOUR = 6.0  # what another hypothesis must be better by than the published one
-_LAG_US = 60_000_000
-_APART_M = 15.0
-_MOST = 16  # candidates a fix that are looked at further
+_RIVAL = 10.0  # how near in cost another place makes the published one doubtful
 _PRIOR_PER_M, _PRIOR_MOST = 1e-3, 10.0
+_HOLE_S = 10.0
+_BESIDE_M, _BESIDE_MOST = 200.0, 4.0
 _STARTING_M = 1000.0  # how early the flag may have dropped, or how late it was written down
 _LINE_M = 100.0  # nobody is first seen nearer to the line
+_PLAIN_S, _PLAIN_OFF_M, _PLAIN_AHEAD_M = 7.0, 15.0, 30.0
+
+# the filter along the road: two recorders of one ride differ by 1.2 to 1.6 m (shared data), and
+# a fix off to the side is as far off along the road
+_FIX_M2 = 4.0
+_SENSED_MPS, _UNSENSED_MPS, _CHANGE_MPS2 = 0.5, 1.0, 0.1
+_PACE_SHARE = 0.25  # how far a minute's pace is off over a hole
+_OUTLYING = 3.0  # standard deviations
+_LIKELY = 1.5  # what runs along the road there is no other's
+_OPENING = 0.2  # how fast the gate opens for what keeps lying outside, a second
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,6 @@ class Fixes:
     """One new fix of each of some riders; `row` is the rider's, each once.
 
     Attributes:
-        bearing_rad: from the rider's last fix, NaN where that is too near or too old to tell.
         begun_us: when the race began: the flag, or the first reading.
         field_m: where most of the race is, NaN when nobody is placed.
     """
@@ -54,9 +62,21 @@ class Fixes:
     at_us: Ints
     x_m: Floats
     y_m: Floats
-    bearing_rad: Floats
     begun_us: int
     field_m: float
+
+    def where(self, which: NDArray[np.bool_]) -> "Fixes":
+        """Some of them."""
+        of = {f.name: getattr(self, f.name)[which] for f in fields(self)[:4]}
+        return Fixes(**of, begun_us=self.begun_us, field_m=self.field_m)
+
+
+class _Expected(NamedTuple):
+    """Where hypotheses should be by now, shape (n, BEAM)."""
+
+    m: Floats
+    var_m2: Floats
+    since_s: Floats
 
 
 class Progress:
@@ -69,13 +89,9 @@ class Progress:
 
     def follow(self, riders: Riders, fixes: Fixes) -> None:
         """Place one fix of each rider and update his beam, distance and quality in place."""
-        low_m, high_m = self._windows(riders, fixes)
-        near = self._passes.near(fixes.x_m, fixes.y_m, low_m, high_m)
-        on_road = near.where(np.abs(near.lateral_m) <= OFF_ROUTE_M)
-        beam = self._moved(riders, fixes, on_road, low_m, high_m)
-        both = zip(beam, _missed(riders, fixes), strict=True)
-        _keep_best(riders, fixes, _Beam._make(np.concatenate(pair) for pair in both))
-        self._publish(riders, fixes, near)
+        plain = self._follow_plain(riders, fixes)
+        if not plain.all():
+            self._follow_any(riders, fixes.where(~plain))
 
     def among(
         self, x_m: Floats, y_m: Floats, low_m: Floats, high_m: Floats, about_m: Floats
@@ -86,7 +102,8 @@ class Progress:
         found = found.where(inside & (np.abs(found.lateral_m) <= OFF_ROUTE_M))
         width_m = 50.0 + (high_m - low_m) / 4.0
         astray = np.abs(found.distance_m - about_m[found.fix]) / width_m[found.fix]
-        order = np.lexsort((found.distance_m, _lateral_cost(found.lateral_m) + astray, found.fix))
+        cost = np.rint((_lateral_cost(found.lateral_m) + astray) * 1e6)
+        order = np.lexsort((found.distance_m, cost, found.fix))
         found = found.where(order)
         first = np.append(True, found.fix[1:] != found.fix[:-1])[: len(found.fix)]
         distance_m, lateral_m = np.full(len(x_m), np.nan), np.full(len(x_m), np.nan)
@@ -94,77 +111,193 @@ class Progress:
         lateral_m[found.fix[first]] = found.lateral_m[first]
         return distance_m, lateral_m
 
+    def _follow_plain(self, riders: Riders, fixes: Fixes) -> NDArray[np.bool_]:
+        """Take the fixes of which there is no doubt: one hypothesis, one road, where expected."""
+        row, at_us = fixes.row, fixes.at_us
+        m, high_m = riders.beam_m[row, 0], riders.beam_high_m[row, 0]
+        plain = (
+            np.isfinite(riders.beam_cost[row, 0])
+            & ~np.isfinite(riders.beam_cost[row, 1])
+            & (riders.beam_placed_us[row, 0] == riders.beam_at_us[row, 0])
+            & (at_us > self._start_us)
+            & (riders.quality[row] == GOOD)
+        )
+        since_s = (at_us - riders.beam_at_us[row, 0]) / 1e6
+        plain &= since_s <= _PLAIN_S
+        if not plain.any():
+            return plain
+        likely_m, spread_m = self._way(riders, row, at_us, since_s)
+        about_m = np.where(plain, m + likely_m, 0.0)
+        var_m2 = riders.beam_var_m2[row, 0] + spread_m * spread_m
+        near = self._passes.about(fixes.x_m, fixes.y_m, about_m)
+        east, north = directions(riders, fixes.row, at_us, fixes.x_m, fixes.y_m)
+        along = east * near.east + north * near.north
+        off_m = near.distance_m - about_m
+        plain &= (np.abs(near.lateral_m) <= _PLAIN_OFF_M) & (np.abs(off_m) <= _PLAIN_AHEAD_M)
+        place_m, var_m2, strange = _filtered(off_m, near.lateral_m, about_m, var_m2, since_s)
+        plain &= (strange <= _OUTLYING) & ~(along < 0.5) & (place_m >= high_m - _BACK_M)
+        row, at_us = row[plain], at_us[plain]
+        fit = _lateral_cost(near.lateral_m) + _HEADING_COST * np.where(
+            np.isnan(along), 0.0, 1.0 - along
+        )
+        riders.beam_cost[row, 0] = (DECAY * riders.beam_cost[fixes.row, 0] + fit + strange)[plain]
+        riders.beam_m[row, 0] = place_m[plain]
+        riders.beam_high_m[row, 0] = np.maximum(place_m, high_m)[plain]
+        riders.beam_var_m2[row, 0] = var_m2[plain]
+        riders.beam_way_m[row, 0] = near.distance_m[plain] - riders.beam_fixed_m[row, 0]
+        riders.beam_fixed_m[row, 0] = near.distance_m[plain]
+        riders.beam_at_us[row, 0] = riders.beam_placed_us[row, 0] = at_us
+        riders.placed_us[row] = at_us
+        riders.distance_m[row] = np.maximum(place_m[plain], riders.distance_m[row] - _BACK_M)
+        riders.lateral_m[row] = near.lateral_m[plain]
+        keep_anchors(riders, row, at_us, fixes.x_m[plain], fixes.y_m[plain])
+        return plain
+
+    def _follow_any(self, riders: Riders, fixes: Fixes) -> None:
+        row = fixes.row
+        foreign = is_foreign(riders, row, fixes.at_us, fixes.x_m, fixes.y_m)
+        low_m, high_m = self._windows(riders, fixes)
+        expected = self._expected(riders, fixes)
+        near = self._passes.near(fixes.x_m, fixes.y_m, low_m, high_m)
+        on_road = near.where(np.abs(near.lateral_m) <= OFF_ROUTE_M)
+        off_m = np.abs(on_road.distance_m - expected.m[on_road.fix, 0])
+        spread_m = np.sqrt(expected.var_m2[on_road.fix, 0])
+        foreign[on_road.fix[(off_m <= _LIKELY * spread_m) & running(riders, fixes)[on_road.fix]]] = False
+        east, north = directions(riders, row, fixes.at_us, fixes.x_m, fixes.y_m)
+        moved = self._moved(riders, fixes, on_road, expected, low_m, high_m, east, north, foreign)
+        coasting = np.zeros(len(row), np.bool_)
+        coasting[near.fix] = True
+        coasting &= fixes.at_us - riders.sensed_us[row] <= SENSED_US
+        missed = _missed(riders, fixes, expected, coasting & ~foreign)
+        beam = Beam._make(np.concatenate(pair) for pair in zip(moved, missed, strict=True))
+        keep_best(riders, row, fixes.at_us, beam)
+        self._publish(riders, fixes, near)
+        agreed = riders.placed_us[row] == fixes.at_us
+        keep_anchors(riders, row[agreed], fixes.at_us[agreed], fixes.x_m[agreed], fixes.y_m[agreed])
+        if not agreed.all():
+            self._look_for_strays(riders, fixes.where(~agreed), foreign[~agreed])
+
+    def _look_for_strays(self, riders: Riders, fixes: Fixes, foreign: NDArray[np.bool_]) -> None:
+        """Begin anew with riders whose fixes run along the course somewhere else for long."""
+        count = len(fixes.row)
+        everywhere = np.full((count, 1), -np.inf), np.full((count, 1), np.inf)
+        near = self._passes.near(fixes.x_m, fixes.y_m, *everywhere)
+        east, north = directions(riders, fixes.row, fixes.at_us, fixes.x_m, fixes.y_m)
+        aligned = np.zeros(count, np.bool_)
+        along = east[near.fix] * near.east + north[near.fix] * near.north
+        aligned[near.fix[(along >= 0.7) & (np.abs(near.lateral_m) <= 30.0)]] = True
+        anew = follow_strays(riders, fixes, foreign, aligned, ~np.isnan(east))
+        riders.beam_cost[fixes.row[anew]] = np.inf
+        riders.beam_m[fixes.row[anew]] = np.nan
+
+    def _way(
+        self, riders: Riders, row: Ints, at_us: Ints, since_s: Floats
+    ) -> tuple[Floats, Floats]:
+        """How far riders should have come since, and how uncertain that is, metres."""
+        speed_mps = np.where(since_s <= 10.0, riders.speed_mps[row], riders.pace_mps[row])
+        speed_mps = np.where(np.isnan(speed_mps), 0.0, speed_mps) * self._passes.stretch
+        sensed = at_us - riders.sensed_us[row] <= SENSED_US
+        near_m = np.where(sensed, _SENSED_MPS, _UNSENSED_MPS) + _CHANGE_MPS2 * since_s
+        spread_mps = np.where(since_s <= _PLAIN_S, near_m, _PACE_SHARE * speed_mps + 1.0)
+        return speed_mps * since_s, spread_mps * since_s
+
+    def _expected(self, riders: Riders, fixes: Fixes) -> _Expected:
+        row = fixes.row[:, None]
+        since_s = (fixes.at_us[:, None] - riders.beam_at_us[fixes.row]) / 1e6
+        since_s = np.minimum(since_s, 86_400.0)
+        likely_m, spread_m = self._way(riders, row, fixes.at_us[:, None], since_s)
+        var_m2 = riders.beam_var_m2[fixes.row] + spread_m * spread_m
+        return _Expected(riders.beam_m[fixes.row] + likely_m, var_m2, since_s)
+
     def _windows(self, riders: Riders, fixes: Fixes) -> tuple[Floats, Floats]:
         """How far back and forward each hypothesis may have got; empty ones low > high."""
         alive = np.isfinite(riders.beam_cost[fixes.row])
         since_s = (fixes.at_us[:, None] - riders.beam_placed_us[fixes.row]) / 1e6
         low_m = np.where(alive, riders.beam_high_m[fixes.row] - _GRACE_M, np.inf)
-        high_m = np.where(
-            alive, riders.beam_m[fixes.row] + _coverable_m(since_s, _LASTING_MPS), -np.inf
-        )
+        high_m = np.where(alive, riders.beam_m[fixes.row] + _coverable_m(since_s), -np.inf)
         racing_s = np.maximum(fixes.at_us - fixes.begun_us, 0) / 1e6
-        furthest_m = _STARTING_M + _coverable_m(racing_s, _STAGE_MPS)
+        furthest_m = _STARTING_M + _coverable_m(racing_s)
         unplaced = ~alive[:, 0]
-        low_m[unplaced, 0] = self._course.start_m - 1.0
+        low_m[unplaced, 0] = np.maximum(self._course.start_m - 1.0, riders.floor_m[fixes.row[unplaced]])
         high_m[unplaced, 0] = self._course.length_m - _LINE_M
         # before the flag riders warm up to and fro, and nobody has passed it
         low_m[alive & (fixes.at_us <= self._start_us)[:, None]] = self._course.start_m - 1.0
         return low_m, np.minimum(high_m, furthest_m[:, None])
 
     def _moved(
-        self, riders: Riders, fixes: Fixes, near: Candidates, low_m: Floats, high_m: Floats
-    ) -> "_Beam":
+        self,
+        riders: Riders,
+        fixes: Fixes,
+        near: Candidates,
+        expected: _Expected,
+        low_m: Floats,
+        high_m: Floats,
+        east: Floats,
+        north: Floats,
+        foreign: NDArray[np.bool_],
+    ) -> Beam:
         """Each candidate with the hypothesis that leads to it at the least cost."""
         fix = near.fix
-        row = fixes.row[fix]
-        at_us = fixes.at_us[fix]
-        off = 1.0 - np.cos(fixes.bearing_rad[fix] - near.heading_rad)
+        row, at_us = fixes.row[fix], fixes.at_us[fix]
+        off = 1.0 - (east[fix] * near.east + north[fix] * near.north)
         fit = _lateral_cost(near.lateral_m) + _HEADING_COST * np.where(np.isnan(off), 0.0, off)
-        since_s = (at_us[:, None] - riders.beam_placed_us[row]) / 1e6
-        speed_mps = np.where(
-            since_s <= 10.0, riders.speed_mps[row][:, None], riders.pace_mps[row][:, None]
-        )
-        likely_m = np.where(np.isnan(speed_mps), 0.0, speed_mps) * since_s
-        ahead_m = near.distance_m[:, None] - riders.beam_m[row]
-        way = np.abs(ahead_m - likely_m) / (8.0 + 0.4 * likely_m + 2.0 * since_s)
+        off_m = near.distance_m[:, None] - expected.m[fix]
+        place_m, var_m2, strange = _filtered(
+            off_m, near.lateral_m[:, None], expected.m[fix], expected.var_m2[fix],
+            expected.since_s[fix],
+        )  # fmt: skip
         seed = ~np.isfinite(riders.beam_cost[row][:, 0])
-        cost = np.where(seed[:, None], np.inf, _DECAY * riders.beam_cost[row] + way)
+        # what a way over a hole costs is not forgotten as a fix's misfit is
+        hole = expected.since_s[fix] > _HOLE_S
+        past = riders.beam_prior[row] + np.where(hole, np.fmin(strange, _PRIOR_MOST), 0.0)
+        strange = np.where(hole, 0.0, strange)
+        cost = np.where(seed[:, None], np.inf, DECAY * riders.beam_cost[row] + strange)
+        cost[foreign[fix]] = np.inf
         cost[seed, 0] = 0.0
-        place_m = near.distance_m[:, None]
-        cost[~((place_m >= low_m[fix]) & (place_m <= high_m[fix]))] = np.inf
-        total = cost + riders.beam_prior[row]
-        parent = np.argmin(total, axis=1)
+        fixed_m = near.distance_m[:, None]
+        cost[~((fixed_m >= low_m[fix]) & (fixed_m <= high_m[fix]))] = np.inf
+        parent = np.argmin(np.rint((cost + past) * 1e6), axis=1)
         pick = np.arange(len(fix)), parent
         ways = np.isfinite(cost[pick])
-        prior = np.where(seed, self._prior(near.distance_m, fixes), riders.beam_prior[row, parent])
+        prior = np.where(seed, self._prior(riders, row, near, fixes), past[pick])
         was_m = np.where(seed, -np.inf, riders.beam_high_m[row, parent])
         # before the flag a place may be taken back all the way
         was_m[at_us <= self._start_us] = -np.inf
-        here_m = np.maximum(near.distance_m, was_m - _BACK_M)
+        here_m = np.maximum(np.where(seed, near.distance_m, place_m[pick]), was_m - _BACK_M)
         born_us = np.where(seed, at_us, riders.beam_born_us[row, parent])
-        found = _Beam(
+        found = Beam(
             fix,
             here_m,
+            np.where(seed, _FIX_M2, var_m2[pick]),
+            at_us,
             np.maximum(here_m, was_m),
             cost[pick] + fit,
             prior,
             at_us,
             born_us,
+            near.distance_m,
+            near.distance_m - np.where(seed, np.nan, riders.beam_fixed_m[row, parent]),
             (parent == 0) & ~seed,
         )
         # a hypothesis' best child carries it on, the others part from it now
-        order = np.lexsort((found.distance_m, found.cost + found.prior, parent, fix))
+        total = np.rint((found.cost + found.prior) * 1e6)
+        order = np.lexsort((found.m, total, parent, fix))
         eldest = np.ones(len(order), np.bool_)
         eldest[1:] = (fix[order][1:] != fix[order][:-1]) | (parent[order][1:] != parent[order][:-1])
         younger = order[~eldest]
         found.born_us[younger] = at_us[younger]
         found.shown[younger] = False
-        return _Beam._make(column[ways] for column in found)
+        return Beam._make(column[ways] for column in found)
 
-    def _prior(self, distance_m: Floats, fixes: Fixes) -> Floats:
-        """A first place is the likelier the nearer it is to the race, or to the start."""
+    def _prior(self, riders: Riders, row: Ints, near: Candidates, fixes: Fixes) -> Floats:
+        """A first place is the likelier the nearer it is to the race, and to other riders."""
         about_m = 0.0 if np.isnan(fixes.field_m) else fixes.field_m
-        return np.minimum(np.abs(distance_m - about_m) * _PRIOR_PER_M, _PRIOR_MOST)
+        from_field = np.minimum(np.abs(near.distance_m - about_m) * _PRIOR_PER_M, _PRIOR_MOST)
+        others_m = np.sort(riders.field_m[np.isfinite(riders.field_m)])
+        beside = np.searchsorted(others_m, near.distance_m + _BESIDE_M) - np.searchsorted(
+            others_m, near.distance_m - _BESIDE_M
+        )
+        return from_field + _BESIDE_MOST / (1.0 + beside)
 
     def _publish(self, riders: Riders, fixes: Fixes, near: Candidates) -> None:
         row = fixes.row
@@ -173,97 +306,81 @@ class Progress:
         matched = placed & (placed_us == fixes.at_us)
         first = matched & (riders.seeded_us[row] == NEVER_US)
         riders.seeded_us[row[first]] = fixes.at_us[first]
-        riders.distance_m[row] = riders.beam_m[row, 0]
+        was_m, now_m = riders.distance_m[row], riders.beam_m[row, 0]
+        # the published place never steps back further, whatever the hypotheses do
+        shown_m = np.where(np.isnan(was_m), now_m, np.maximum(now_m, was_m - _BACK_M))
+        riders.distance_m[row[placed]] = shown_m[placed]
         riders.placed_us[row[placed]] = placed_us[placed]
         # the offset of the pass nearest to the place, or of the nearest road when off it
         lateral_m = np.full(len(row), np.nan)
         astray_m = np.where(
-            matched[near.fix],
-            np.abs(near.distance_m - riders.distance_m[row][near.fix]),
-            np.abs(near.lateral_m),
+            matched[near.fix], np.abs(near.distance_m - now_m[near.fix]), np.abs(near.lateral_m)
         )
-        order = np.lexsort((astray_m, near.fix))[::-1]
+        order = np.lexsort((np.rint(astray_m * 1e3), near.fix))[::-1]
         lateral_m[near.fix[order]] = near.lateral_m[order]
         riders.lateral_m[row] = lateral_m
-        rival = (
-            (riders.beam_cost + riders.beam_prior)[row, 1]
-            < (riders.beam_cost + riders.beam_prior)[row, 0] + 3.0
-        ) & (np.abs(riders.beam_m[row, 1] - riders.beam_m[row, 0]) > OFF_ROUTE_M)
-        quality = np.where(matched & ~rival & (np.abs(lateral_m) <= 30.0), GOOD, DOUBTFUL)
+        total = riders.beam_cost[row, :2] + riders.beam_prior[row, :2]
+        apart_m = np.abs(riders.beam_m[row, 1] - riders.beam_m[row, 0])
+        rival = (total[:, 1] < total[:, 0] + _RIVAL) & (apart_m > OFF_ROUTE_M)
+        sure = matched & ~rival & (np.abs(lateral_m) <= 30.0) & (shown_m < now_m + _GRACE_M)
+        quality = np.where(sure, GOOD, DOUBTFUL)
         quality[placed & (fixes.at_us - placed_us > OFF_ROUTE_US)] = OFF_ROUTE
         quality[~placed] = UNPLACED
         riders.quality[row] = quality
 
 
-class _Beam(NamedTuple):
-    """Hypotheses of many fixes in one list."""
+def _missed(
+    riders: Riders, fixes: Fixes, expected: _Expected, coasting: NDArray[np.bool_]
+) -> Beam:
+    """Every hypothesis as it is if this fix is wrong or off the road.
 
-    fix: Ints
-    distance_m: Floats
-    high_m: Floats
-    cost: Floats
-    prior: Floats
-    placed_us: Ints
-    born_us: Ints
-    shown: NDArray[np.bool_]
-
-    def total(self) -> Floats:
-        """What hypotheses are ranked by."""
-        return self.cost + self.prior - _FAVOUR * self.shown
-
-
-def _missed(riders: Riders, fixes: Fixes) -> _Beam:
-    """Every hypothesis as it is if this fix is wrong or off the road."""
+    Near the road it coasts on at the sensor's speed for a while, and elsewhere it stays.
+    """
     fix, slot = np.nonzero(np.isfinite(riders.beam_cost[fixes.row]))
-    row = fixes.row[fix]
-    return _Beam(
+    row, at_us = fixes.row[fix], fixes.at_us[fix]
+    since_us = at_us - riders.beam_placed_us[row, slot]
+    on = coasting[fix] & (since_us <= OFF_ROUTE_US)
+    m = np.where(on, expected.m[fix, slot], riders.beam_m[row, slot])
+    opening = 1.0 + _OPENING * np.minimum(expected.since_s[fix, slot], 5.0)
+    return Beam(
         fix,
-        riders.beam_m[row, slot],
-        riders.beam_high_m[row, slot],
-        _DECAY * riders.beam_cost[row, slot] + _MISS_COST,
+        m,
+        np.where(on, expected.var_m2[fix, slot] * opening, riders.beam_var_m2[row, slot]),
+        np.where(on, at_us, riders.beam_at_us[row, slot]),
+        np.maximum(m, riders.beam_high_m[row, slot]),
+        DECAY * riders.beam_cost[row, slot] + MISS_COST,
         riders.beam_prior[row, slot],
         riders.beam_placed_us[row, slot],
         riders.beam_born_us[row, slot],
+        riders.beam_fixed_m[row, slot],
+        riders.beam_way_m[row, slot],
         slot == 0,
     )
 
 
-def _keep_best(riders: Riders, fixes: Fixes, beam: _Beam) -> None:
-    """Write each rider's best hypotheses back, best first, those near a better one left out."""
-    count = len(fixes.row)
-    total = beam.total()
-    order = np.lexsort((beam.distance_m, total, beam.fix))
-    fix = beam.fix[order]
-    begins = np.searchsorted(fix, np.arange(count))
-    rank = np.arange(len(fix)) - begins[fix]
-    order, fix, rank = order[rank < _MOST], fix[rank < _MOST], rank[rank < _MOST]
-    place_m = np.full((count, _MOST), np.nan)
-    place_m[fix, rank] = beam.distance_m[order]
-    close = np.abs(place_m[:, :, None] - place_m[:, None, :]) < _APART_M
-    shadowed = np.tril(close, -1).any(axis=2)[fix, rank]
-    best = order[begins[fix]] if len(order) else order
-    stale = (fixes.at_us[fix] - beam.born_us[order] > _LAG_US) & (rank > 0)
-    hopeless = total[order] > total[best] + _HOPELESS
-    keep = ~(shadowed | stale | hopeless)
-    order, fix = order[keep], fix[keep]
-    slot = np.arange(len(fix)) - np.searchsorted(fix, np.arange(count))[fix]
-    order, fix, slot = order[slot < BEAM], fix[slot < BEAM], slot[slot < BEAM]
-    riders.beam_cost[fixes.row] = np.inf
-    riders.beam_m[fixes.row] = np.nan
-    target = fixes.row[fix], slot
-    riders.beam_m[target] = beam.distance_m[order]
-    riders.beam_high_m[target] = beam.high_m[order]
-    riders.beam_cost[target] = beam.cost[order]
-    riders.beam_prior[target] = beam.prior[order]
-    riders.beam_placed_us[target] = beam.placed_us[order]
-    riders.beam_born_us[target] = beam.born_us[order]
+def _filtered(
+    off_m: Floats, lateral_m: Floats, expected_m: Floats, var_m2: Floats, since_s: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """A Kalman step along the road: place, variance, and how many deviations off the fix was.
+
+    What lies outside the gate weighs little, and opens it for more of its kind.
+    """
+    fix_m2 = _FIX_M2 + lateral_m * lateral_m / 4.0
+    all_m2 = var_m2 + fix_m2
+    strange = np.abs(off_m) / np.sqrt(all_m2)
+    outlying = strange > _OUTLYING
+    square = (_OUTLYING / np.maximum(strange, _OUTLYING)) ** 2
+    gain = var_m2 / all_m2 * square * square
+    opening = 1.0 + np.where(outlying, _OPENING * np.minimum(since_s, 5.0), 0.0)
+    place_m = np.rint((expected_m + gain * off_m) * 1e3) / 1e3
+    return place_m, (1.0 - gain) * var_m2 * opening, strange
 
 
 def _lateral_cost(lateral_m: Floats) -> Floats:
     return 0.5 * (lateral_m / _NOISE_M) ** 2
 
 
-def _coverable_m(since_s: Floats, lasting_mps: float) -> Floats:
+def _coverable_m(since_s: Floats) -> Floats:
     """What a rider can have covered: a burst at first, then a mean that nobody beats."""
     burst_s = np.minimum(since_s, _BURST_S)
-    return _SLACK_M + _BURST_MPS * burst_s + lasting_mps * (since_s - burst_s)
+    return _SLACK_M + _BURST_MPS * burst_s + _LASTING_MPS * (since_s - burst_s)

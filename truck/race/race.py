@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from hardware.errors import Damaged
 from hardware.stage import Stage
 from truck.race.course import Course, Floats
+from truck.race.finish import latch_finish
 from truck.race.frame import Frame, make_frame
 from truck.race.incidents import Change
 from truck.race.look import Look, Memory, look, new_memory
@@ -17,13 +18,12 @@ from truck.race.progress import LATE, UNPLACED, Fixes, Progress
 from truck.race.readings import Readings
 from truck.race.riders import NEVER_US, new_riders
 from truck.race.snapshot import decode_snapshot, encode_snapshot
-from truck.race.speed import follow_speed
+from truck.race.speed import follow_speed, follow_way
 from truck.race.winds import Winds
 
 _SECOND_US = 1_000_000
 _FIELD_US = 120_000_000  # whose places say where the race is
 _AROUND_M = 25.0
-_BEARING_M, _BEARING_US = 4.0, 10_000_000
 
 
 class Placed(NamedTuple):
@@ -183,7 +183,6 @@ class Race:
         east_m, north_m = x_m - riders.x_m[rows], y_m - riders.y_m[rows]
         moved_m = np.hypot(east_m, north_m)
         follow_speed(riders, rows, at_us, fixes.speed_mps, moved_m)
-        clear = (moved_m >= _BEARING_M) & (at_us - riders.seen_us[rows] <= _BEARING_US)
         riders.seen_us[rows] = at_us
         riders.x_m[rows], riders.y_m[rows] = x_m, y_m
         riders.latitude_deg[rows] = fixes.latitude_deg
@@ -193,36 +192,14 @@ class Race:
         racing = riders.finished_us[rows] == NEVER_US
         rows, at_us = rows[racing], at_us[racing]
         from_m, from_us = riders.distance_m[rows], riders.placed_us[rows]
-        bearing_rad = np.where(clear, np.arctan2(east_m, north_m), np.nan)
-        self._progress.follow(
-            riders,
-            Fixes(
-                rows,
-                at_us,
-                x_m[racing],
-                y_m[racing],
-                bearing_rad[racing],
-                self._begun_us,
-                self._field_m,
-            ),
-        )
+        fixes_of = Fixes(rows, at_us, x_m[racing], y_m[racing], self._begun_us, self._field_m)
+        self._progress.follow(riders, fixes_of)
+        latch_finish(riders, self.course.length_m, rows, from_m, from_us, at_us)
         to_m = riders.distance_m[rows]
         placed = np.isfinite(to_m) & (riders.placed_us[rows] == at_us)
-        record_passages(
-            riders, rows[placed], from_m[placed], from_us[placed], to_m[placed], at_us[placed]
-        )
-        self._latch_finish(rows[placed], from_m[placed], from_us[placed], at_us[placed])
-
-    def _latch_finish(self, rows: Ints, from_m: Floats, from_us: Ints, at_us: Ints) -> None:
-        """A rider who crossed the line has finished for good, at the interpolated instant."""
-        line_m, riders = self.course.length_m, self._riders
-        to_m = riders.distance_m[rows]
-        crossed = (from_m < line_m) & (to_m >= line_m)
-        way_m = np.where(crossed, to_m - from_m, 1.0)
-        share = np.where(crossed, (line_m - from_m) / way_m, 0.0)
-        when_us = from_us + np.rint(share * (at_us - from_us)).astype(np.int64)
-        riders.finished_us[rows[crossed]] = when_us[crossed]
-        riders.distance_m[rows[crossed]] = line_m
+        rows, at_us, from_m, from_us = rows[placed], at_us[placed], from_m[placed], from_us[placed]
+        follow_way(riders, rows, at_us, at_us - from_us)
+        record_passages(riders, rows, from_m, from_us, to_m[placed], at_us)
 
     def _look_back(
         self, rows: Ints, at_us: Ints, x_m: Floats, y_m: Floats
@@ -250,6 +227,7 @@ class Race:
         self._field_us = second_us
         recent = (riders.placed_us >= second_us - _FIELD_US) & (riders.finished_us == NEVER_US)
         self._field_m = float(np.median(riders.distance_m[recent])) if recent.any() else np.nan
+        riders.field_m = np.where(recent, riders.distance_m, np.nan)
 
     def _look_at(self, at_us: int) -> Look:
         """Look, and remember it; a frame of this very instant has done the work already."""

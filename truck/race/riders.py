@@ -30,12 +30,29 @@ _SHAPES: dict[str, tuple[Any, float, tuple[int, ...]]] = {
     "placed_us": (np.int64, NEVER_US, ()),
     "seeded_us": (np.int64, NEVER_US, ()),
     "finished_us": (np.int64, NEVER_US, ()),
+    "sensed_us": (np.int64, NEVER_US, ()),
+    "field_m": (np.float64, np.nan, ()),
+    "floor_m": (np.float64, -np.inf, ()),
+    "due_us": (np.int64, NEVER_US, ()),
+    "due_from_us": (np.int64, NEVER_US, ()),
+    "anchor_x_m": (np.float64, np.nan, ()),
+    "anchor_y_m": (np.float64, np.nan, ()),
+    "anchor_us": (np.int64, NEVER_US, ()),
+    "stray_x_m": (np.float64, np.nan, ()),
+    "stray_y_m": (np.float64, np.nan, ()),
+    "stray_us": (np.int64, NEVER_US, ()),
+    "stray_from_us": (np.int64, NEVER_US, ()),
+    "stray_far": (np.bool_, False, ()),
     "beam_m": (np.float64, np.nan, (BEAM,)),
+    "beam_var_m2": (np.float64, np.nan, (BEAM,)),
+    "beam_at_us": (np.int64, NEVER_US, (BEAM,)),
     "beam_high_m": (np.float64, np.nan, (BEAM,)),
     "beam_cost": (np.float64, np.inf, (BEAM,)),
     "beam_prior": (np.float64, 0.0, (BEAM,)),
     "beam_placed_us": (np.int64, NEVER_US, (BEAM,)),
     "beam_born_us": (np.int64, NEVER_US, (BEAM,)),
+    "beam_fixed_m": (np.float64, np.nan, (BEAM,)),
+    "beam_way_m": (np.float64, np.nan, (BEAM,)),
     "node_us": (np.int64, NEVER_US, (NODES,)),
     "node_bridged": (np.bool_, False, (NODES,)),
     "first_node": (np.int64, 0, ()),
@@ -58,12 +75,27 @@ class Riders:
         placed_us: when a fix last lay on the course.
         seeded_us: when the rider was first placed.
         finished_us: when the line was crossed.
+        sensed_us: when his sensor's speed was last believed.
+        field_m: his distance when the present second began, NaN when it was not known.
+        floor_m: he is not looked for anew behind this.
+        due_us: when he is thought to have crossed the line unseen.
+        due_from_us: the first fix after that hole.
+        anchor_x_m, anchor_y_m: the last fix that agreed with his place, for the way he heads.
+        anchor_us: when.
+        stray_x_m, stray_y_m: the last fix that did not agree.
+        stray_us: when.
+        stray_from_us: since when such fixes run along the course, one after the other.
+        stray_far: whether they are of another place than he can be at.
         beam_m: the places the rider may be at, best first.
+        beam_var_m2: how sure each of them is.
+        beam_at_us: the instant each of them speaks of.
         beam_high_m: the furthest each of them has been.
         beam_cost: decaying cost of their fits, inf where there is none.
         beam_prior: how unlikely the first place was.
         beam_placed_us: when a fix last agreed with them.
         beam_born_us: when they parted from a better one.
+        beam_fixed_m: where the last agreeing fix lay on the road.
+        beam_way_m: how far along the road it came to that fix from the one before.
         node_us: ring of the times at which road nodes were passed.
         node_bridged: which of them lie in a hole of the signal, timed at even speed across it.
         first_node: the oldest node in the ring.
@@ -88,12 +120,29 @@ class Riders:
     placed_us: NDArray[np.int64]
     seeded_us: NDArray[np.int64]
     finished_us: NDArray[np.int64]
+    sensed_us: NDArray[np.int64]
+    field_m: NDArray[np.float64]
+    floor_m: NDArray[np.float64]
+    due_us: NDArray[np.int64]
+    due_from_us: NDArray[np.int64]
+    anchor_x_m: NDArray[np.float64]
+    anchor_y_m: NDArray[np.float64]
+    anchor_us: NDArray[np.int64]
+    stray_x_m: NDArray[np.float64]
+    stray_y_m: NDArray[np.float64]
+    stray_us: NDArray[np.int64]
+    stray_from_us: NDArray[np.int64]
+    stray_far: NDArray[np.bool_]
     beam_m: NDArray[np.float64]
+    beam_var_m2: NDArray[np.float64]
+    beam_at_us: NDArray[np.int64]
     beam_high_m: NDArray[np.float64]
     beam_cost: NDArray[np.float64]
     beam_prior: NDArray[np.float64]
     beam_placed_us: NDArray[np.int64]
     beam_born_us: NDArray[np.int64]
+    beam_fixed_m: NDArray[np.float64]
+    beam_way_m: NDArray[np.float64]
     node_us: NDArray[np.int64]
     node_bridged: NDArray[np.bool_]
     first_node: NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""A rider's speed: the sensor's where it is believable, else from the way between two fixes."""
+"""A rider's speed: the sensor's where it is believable, else from his way along the road."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,8 @@ from truck.race.riders import Riders
 
 FASTEST_MPS = 33.0  # DESIGN 6: v < 0, v > 33 m/s and |a| > 6 m/s2 are rejected
 _HARDEST_MPS2 = 6.0
-_RECENT_S = 10.0  # a displacement over longer says little about the speed now
+_RECENT_S = 10.0  # a way over longer says little about the speed now
+SENSED_US = 3_000_000  # how long the sensor's speed goes before the way's
 _SMOOTH_S = 2.0
 _PACE_S = 60.0
 _MOVING_MPS = 1.0
@@ -21,10 +22,12 @@ def follow_speed(
     sensed_mps: Floats,
     moved_m: Floats,
 ) -> None:
-    """Update speed, pace and `moving_us` of riders by a new fix each.
+    """Update speed, pace and `moving_us` of riders by a new fix each, before they are placed.
 
     A rejected value leaves the last one standing; as time passes the same acceleration limit lets
-    a wider range in, so one wrong value cannot lock the filter.
+    a wider range in, so one wrong value cannot lock the filter. Where there is no sensor the
+    straight way between two fixes counts only for riders who are not on the road; for the others
+    see `follow_way`.
 
     Args:
         riders: changed in place.
@@ -34,28 +37,61 @@ def follow_speed(
         moved_m: straight from the last fix, NaN at the first.
     """
     since_fix_s = (at_us - riders.seen_us[rows]) / 1e6
-    fixed_mps = np.where(since_fix_s <= _RECENT_S, moved_m / since_fix_s, np.nan)
+    astray = at_us - riders.placed_us[rows] > _RECENT_S * 1e6
+    fixed_mps = np.where(astray & (since_fix_s <= _RECENT_S), moved_m / since_fix_s, np.nan)
     sensed = _believable(sensed_mps)
     new_mps = np.where(sensed, sensed_mps, fixed_mps)
+    accepted = _take(riders, rows, at_us, new_mps, np.where(sensed, 0.0, _SMOOTH_S))
+    riders.sensed_us[rows[accepted & sensed]] = at_us[accepted & sensed]
+
+
+def follow_way(
+    riders: Riders,
+    rows: NDArray[np.int64],
+    at_us: NDArray[np.int64],
+    since_us: NDArray[np.int64],
+) -> None:
+    """Update the speed of riders without a sensor by how far they came along the road.
+
+    Args:
+        riders: changed in place.
+        rows: of the riders, each once.
+        at_us: of the fixes that placed them.
+        since_us: since the fix that placed them before.
+    """
+    bare = (at_us - riders.sensed_us[rows] > SENSED_US) & (since_us <= _RECENT_S * 1e6)
+    rows, at_us, since_us = rows[bare], at_us[bare], since_us[bare]
+    way_mps = np.maximum(riders.beam_way_m[rows, 0], 0.0) / (since_us / 1e6)
+    _take(riders, rows, at_us, way_mps, np.full(len(rows), _SMOOTH_S))
+
+
+def _take(
+    riders: Riders,
+    rows: NDArray[np.int64],
+    at_us: NDArray[np.int64],
+    new_mps: Floats,
+    smooth_s: Floats,
+) -> NDArray[np.bool_]:
+    """Fold new speeds in where they are believable, and say where they were."""
     old_mps = riders.speed_mps[rows]
     since_s = (at_us - riders.speed_us[rows]) / 1e6
     fresh = np.isnan(old_mps)
-    share = np.where(sensed | fresh, 1.0, since_s / (since_s + _SMOOTH_S))
     gentle = np.abs(new_mps - old_mps) <= _HARDEST_MPS2 * since_s
     accepted = _believable(new_mps) & (gentle | fresh)
+    rows, at_us, fresh = rows[accepted], at_us[accepted], fresh[accepted]
+    since_s, old_mps, new_mps = since_s[accepted], old_mps[accepted], new_mps[accepted]
+    share = since_s / (since_s + smooth_s[accepted])
     speed_mps = np.where(fresh, new_mps, old_mps + share * (new_mps - old_mps))
-    took = rows[accepted]
-    riders.speed_mps[took] = speed_mps[accepted]
-    riders.speed_us[took] = at_us[accepted]
-
-    now_mps = riders.speed_mps[rows]
-    pace_mps = riders.pace_mps[rows]
-    weight = np.where(np.isnan(pace_mps), 1.0, -np.expm1(-np.minimum(since_s, 600.0) / _PACE_S))
-    base_mps = np.where(np.isnan(pace_mps), 0.0, pace_mps)
-    riders.pace_mps[took] = (base_mps + weight * (now_mps - base_mps))[accepted]
-    riders.moving_us[rows[now_mps >= _MOVING_MPS]] = at_us[now_mps >= _MOVING_MPS]
+    riders.speed_mps[rows] = speed_mps
+    riders.speed_us[rows] = at_us
+    pace_mps = np.where(np.isnan(riders.pace_mps[rows]), speed_mps, riders.pace_mps[rows])
+    weight = np.minimum(since_s, _RECENT_S) / (np.minimum(since_s, _RECENT_S) + _PACE_S)
+    riders.pace_mps[rows] = pace_mps + weight * (speed_mps - pace_mps)
+    moving = speed_mps >= _MOVING_MPS
+    riders.moving_us[rows[moving]] = at_us[moving]
+    return accepted
 
 
 def _believable(speed_mps: Floats) -> NDArray[np.bool_]:
     with np.errstate(invalid="ignore"):
-        return (speed_mps >= 0.0) & (speed_mps <= FASTEST_MPS)
+        return np.asarray((speed_mps >= 0.0) & (speed_mps <= FASTEST_MPS), np.bool_)
