@@ -1,4 +1,4 @@
-"""Time gaps: how long after the first rider each rider passes the same point of the road."""
+"""Time gaps: how long after the front of the race each rider passes the same point of the road."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from truck.race.course import Floats
-from truck.race.passages import passed_s
-from truck.race.riders import NEVER_US
+from truck.race.front import Front
+from truck.race.places import heard
 from truck.race.rows import Rows, column
 from truck.race.scene import Scene
 
-_LATEST_US = np.iinfo(np.int64).max
+_SLOWEST_MPS, _FASTEST_MPS = 3.0, 20.0  # of a pace that stands for passages nobody measured
 
 
 @dataclass
@@ -20,7 +20,7 @@ class Gaps(Rows):
     """The last gaps that were measured.
 
     Attributes:
-        measured_s: behind the first rider, NaN before any was.
+        measured_s: behind the front, NaN before any was.
         at_m: the road point where it was.
     """
 
@@ -37,28 +37,41 @@ class GapColumns(NamedTuple):
     gap_at_m: Floats
 
 
-def follow_gaps(memory: Gaps, scene: Scene, counted: NDArray[np.bool_]) -> GapColumns:
-    """Gaps of the riders who count, on the road or finished; `memory` is brought to the instant."""
-    riders, distance_m = scene.riders, scene.distance_m
-    gap_s, gap_m = np.full(len(distance_m), np.nan), np.full(len(distance_m), np.nan)
-    rows = np.flatnonzero(counted)
-    if len(rows):
-        order = np.lexsort((riders.finished_us[rows], -distance_m[rows]))
-        done = riders.finished_us[rows] != NEVER_US
-        first = np.argmin(np.where(done, riders.finished_us[rows], _LATEST_US))
-        leader = rows[first] if done.any() else rows[order[0]]
-        behind = np.full(len(rows), leader)
-        now_us = np.full(len(rows), scene.at_us)
-        # a finished leader's clock stopped at the line
-        until_us = np.where(
-            riders.finished_us[behind] != NEVER_US, riders.finished_us[behind], now_us
-        )
-        ago_s = passed_s(riders, behind, distance_m[rows], distance_m[behind], until_us)
-        ago_s += (now_us - until_us) / 1e6
-        finish_s = (riders.finished_us[rows] - riders.finished_us[leader]) / 1e6
-        gap_s[rows] = np.where(done, finish_s, np.where(rows == leader, 0.0, ago_s))
-        gap_m[rows] = distance_m[leader] - distance_m[rows]
-    known = np.isfinite(gap_s)
-    memory.measured_s[known] = gap_s[known]
-    memory.at_m[known] = distance_m[known]
+def follow_gaps(memory: Gaps, scene: Scene, place_m: Floats, front: Front | None) -> GapColumns:
+    """Gaps of the riders who have a place, and of those who have finished.
+
+    Args:
+        memory: brought to the instant.
+        scene: of the instant.
+        place_m: where each rider is now, NaN for who is not on the road.
+        front: the race's, None when nobody is on the road.
+    """
+    riders = scene.riders
+    if front is None:
+        unknown = np.full(len(place_m), np.nan)
+        return GapColumns(unknown, unknown, memory.measured_s.copy(), memory.at_m.copy())
+    gap_s = _projected_s(scene, place_m, front)
+    gap_m = np.maximum(front.place_m[-1] - place_m, 0.0)
+
+    rows = np.flatnonzero(np.isfinite(place_m) & heard(scene))
+    at_m = riders.distance_m[rows]
+    measured_s = front.passed_s(at_m) - (scene.at_us - riders.placed_us[rows]) / 1e6
+    known = np.isfinite(measured_s) & (front.measured(at_m) | (at_m >= front.place_m[-1]))
+    memory.measured_s[rows[known]] = np.maximum(measured_s, 0.0)[known]
+    memory.at_m[rows[known]] = at_m[known]
+
+    done = np.flatnonzero(scene.finished)
+    if len(done):
+        finished_us = riders.finished_us[done]
+        gap_s[done] = memory.measured_s[done] = (finished_us - finished_us.min()) / 1e6
+        gap_m[done] = 0.0
+        memory.at_m[done] = scene.course.length_m
     return GapColumns(gap_s, gap_m, memory.measured_s.copy(), memory.at_m.copy())
+
+
+def _projected_s(scene: Scene, place_m: Floats, front: Front) -> Floats:
+    """The front's passage where it is known; before that, metres at the rider's own pace."""
+    gap_s = front.passed_s(place_m)
+    missing_m = front.place_m[0] - place_m
+    pace_mps = np.clip(scene.riders.pace_mps, _SLOWEST_MPS, _FASTEST_MPS)
+    return np.where(np.isnan(gap_s), front.ago_s[0] + missing_m / pace_mps, gap_s)

@@ -13,11 +13,13 @@ from truck.race.gaps import GapColumns, Gaps, follow_gaps
 from truck.race.groups import Groups, follow_groups
 from truck.race.incidents import Change, Incidents, follow_incidents
 from truck.race.passes import Ints
+from truck.race.places import Places, follow_places
 from truck.race.riders import Riders
 from truck.race.rows import Rows
 from truck.race.scene import Scene, scene_at
 from truck.race.standings import Bonuses, StandingColumns, follow_standings
 from truck.race.status import Statuses, follow_status
+from truck.race.timetrial import Starts, follow_timetrial, timetrial_order
 from truck.race.wind import Echelons, WindColumns, follow_wind
 from truck.race.winds import Winds
 
@@ -27,10 +29,12 @@ class Memory:
     """What the rooms remember from one look to the next, each its own rows."""
 
     statuses: Statuses
+    places: Places
     groups: Groups
     gaps: Gaps
     echelons: Echelons
     efforts: Efforts
+    starts: Starts
     bonuses: Bonuses
     incidents: Incidents
 
@@ -77,10 +81,12 @@ def new_memory(count: int) -> Memory:
     """Memory of `count` riders of whom nothing is known."""
     return Memory(
         statuses=Statuses.of(count),
+        places=Places.of(count),
         groups=Groups.of(count),
         gaps=Gaps.of(count),
         echelons=Echelons.of(count),
         efforts=Efforts.of(count),
+        starts=Starts.of(count),
         bonuses=Bonuses.of(count),
         incidents=Incidents.of(count),
     )
@@ -109,9 +115,14 @@ def look(
     scene = scene_at(course, riders, at_us)
     status, on_road = follow_status(memory.statuses, scene, out)
     order = _standings_order(scene)
-    follow_groups(memory.groups, scene, order[on_road[order]])
-    group_id = memory.groups.group_id.copy()
-    gaps = follow_gaps(memory.gaps, scene, on_road | scene.finished)
+    if stage.kind == "time-trial":
+        group_id = memory.groups.group_id.copy()  # against the clock each rides alone
+        gaps = follow_timetrial(memory.starts, memory.gaps, scene, stage, on_road)
+        order = timetrial_order(scene, memory.starts, gaps)
+    else:
+        place_m, front = follow_places(memory.places, scene, on_road, memory.groups.group_id)
+        group_id = follow_groups(memory.groups, scene, place_m, on_road)
+        gaps = follow_gaps(memory.gaps, scene, place_m, front)
     wind, echelons = follow_wind(memory.echelons, scene, winds, group_id)
     effort = follow_effort(memory.efforts, scene, winds, wind)
     standings = follow_standings(memory.bonuses, scene, stage, gaps)

@@ -74,6 +74,19 @@ def passed_s(riders: Riders, rows: Ints, at_m: Floats, now_m: Floats, now_us: In
     return np.where(known, (now_us - passed_us) / 1e6, np.nan)
 
 
+def node_ago_s(
+    riders: Riders, rows: Ints, nodes: Ints, at_us: int
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """How long before `at_us` riders passed nodes, and which of that is bridged, [rows, nodes].
+
+    NaN where it is not known.
+    """
+    ring = rows[:, None], (nodes % NODES)[None, :]
+    known = (nodes >= riders.first_node[rows][:, None]) & (nodes < riders.next_node[rows][:, None])
+    ago_s = np.where(known, (at_us - riders.node_us[ring]) / 1e6, np.nan)
+    return ago_s, riders.node_bridged[ring] | ~known
+
+
 def known_way(riders: Riders, row: int, at_us: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
     """Where a rider can have been at past instants, and most likely was: low, high, about."""
     nodes = np.arange(riders.first_node[row], riders.next_node[row])

@@ -46,14 +46,14 @@ def test_gaps_are_times_at_the_same_road_point_not_distance_by_speed(race: Race)
         assert riders.gap_s[:3] == pytest.approx([0, 90, 91], abs=1.0)
 
 
-def test_groups_are_linked_in_time_and_numbered_from_the_front(race: Race) -> None:
+def test_groups_are_linked_in_time_and_most_of_a_group_keeps_its_number(race: Race) -> None:
     rides = [ride(race, bib, after) for bib, after in ((1, 0), (2, 1), (3, 60), (4, 61), (5, 62))]
     race.advance(joined(*rides))
     frame = race.frame(begun_us(race) + 1_499_000_000)
     assert frame.groups.size.tolist() == [2, 3]
     assert frame.groups.first_bib.tolist() == [1, 3]
     assert frame.groups.gap_s == pytest.approx([0, 60], abs=1.0)
-    assert frame.riders.group_id[:5].tolist() == [1, 1, 2, 2, 2]
+    assert frame.riders.group_id[:5].tolist() == [2, 2, 1, 1, 1]
 
 
 def test_every_rider_is_brought_to_the_instant_and_ages_until_his_signal_is_lost(

@@ -1,0 +1,110 @@
+"""Where on the road each rider is by now, also who has not been heard for a while.
+
+A rider rides as those ahead of him did: between two fixes the time he is behind the front of the
+race stays, not his speed, so bends and climbs do not move him. Without signal he gets on as the
+heard riders of his group do.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from truck.race.course import Floats
+from truck.race.front import Front, front_of
+from truck.race.passes import Ints
+from truck.race.riders import NEVER_US
+from truck.race.rows import Rows, column
+from truck.race.scene import Scene
+
+HEARD_US = 10_000_000  # a rider's own fix says where he is
+_STANDING_MPS = 1.0
+
+
+@dataclass
+class Places(Rows):
+    """Where riders were thought to be at the last look.
+
+    Attributes:
+        place_m: after the flag, NaN for who was not on the road.
+        at_us: when.
+    """
+
+    place_m: NDArray[np.float64] = column(np.float64, np.nan)
+    at_us: NDArray[np.int64] = column(np.int64, NEVER_US)
+
+
+def heard(scene: Scene) -> NDArray[np.bool_]:
+    """Riders whom a recent fix put on the course."""
+    return scene.at_us - scene.riders.placed_us <= HEARD_US
+
+
+def follow_places(
+    memory: Places, scene: Scene, on_road: NDArray[np.bool_], group_id: NDArray[np.int32]
+) -> tuple[Floats, Front | None]:
+    """Metres after the flag of the riders on the road, NaN for others, and the race's front.
+
+    Args:
+        memory: brought to the instant.
+        scene: of the instant.
+        on_road: who counts.
+        group_id: who rode with whom at the last look, -1 for nobody.
+    """
+    recent = heard(scene)
+    place_m = np.where(on_road, scene.distance_m, np.nan)
+    dark = np.flatnonzero(on_road & ~recent & np.isfinite(memory.place_m))
+    alone = np.zeros(len(place_m), np.bool_)
+    if len(dark):
+        way_m = _way_of_groups(memory, place_m, on_road & recent, group_id)[dark]
+        alone[dark] = np.isnan(way_m)
+        since_s = (scene.at_us - memory.at_us[dark]) / 1e6
+        pace_mps = np.nan_to_num(scene.riders.pace_mps[dark])
+        way_m = np.where(np.isnan(way_m), pace_mps * since_s, way_m)
+        way_m[_standing(scene)[dark]] = 0.0
+        place_m[dark] = memory.place_m[dark] + way_m
+    place_m = np.minimum(place_m, scene.course.length_m)
+    front = front_of(scene, place_m, on_road)
+    if front is not None:
+        _ride_as_the_front_did(memory, scene, front, place_m, (on_road & recent) | alone)
+    memory.place_m[:] = place_m
+    memory.at_us[:] = scene.at_us
+    return place_m, front
+
+
+def _ride_as_the_front_did(
+    memory: Places, scene: Scene, front: Front, place_m: Floats, who: NDArray[np.bool_]
+) -> None:
+    """Bring riders from their last fix, or place, to now at the gap they had there."""
+    rows = np.flatnonzero(who & ~_standing(scene))
+    by_fix = heard(scene)[rows]
+    from_m = np.where(by_fix, scene.riders.distance_m[rows], memory.place_m[rows])
+    from_us = np.where(by_fix, scene.riders.placed_us[rows], memory.at_us[rows])
+    behind_s = front.passed_s(from_m) - (scene.at_us - from_us) / 1e6
+    now_m = front.place_at(np.where(behind_s > 0.0, behind_s, np.nan))
+    known = np.isfinite(now_m)
+    place_m[rows[known]] = np.maximum(now_m, from_m)[known]
+
+
+def _standing(scene: Scene) -> NDArray[np.bool_]:
+    return np.nan_to_num(scene.speed_mps, nan=np.inf) < _STANDING_MPS
+
+
+def _way_of_groups(
+    memory: Places, place_m: Floats, seen: NDArray[np.bool_], group_id: NDArray[np.int32]
+) -> Floats:
+    """The middle one of the ways since the last look of the heard riders of one's group.
+
+    NaN where none of the group is heard.
+    """
+    rows: Ints = np.flatnonzero(seen & np.isfinite(memory.place_m) & (group_id >= 0))
+    way_m = np.full(len(place_m), np.nan)
+    if len(rows) == 0:
+        return way_m
+    gone_m = place_m[rows] - memory.place_m[rows]
+    order = np.lexsort((gone_m, group_id[rows]))
+    ids, first, count = np.unique(group_id[rows][order], return_index=True, return_counts=True)
+    middle_m = np.maximum(gone_m[order][first + (count - 1) // 2], 0.0)
+    found = np.minimum(np.searchsorted(ids, group_id), len(ids) - 1)
+    inside = ids[found] == group_id
+    way_m[inside] = middle_m[found[inside]]
+    return way_m
