@@ -66,6 +66,7 @@ _DIVIDED = "distance / speed"
 _CUT = "3 s threshold without memory"
 _STILL = "still for 30 s"
 _ALONE = "75 kg, alone, still air"
+_PLAIN_GC = "distance / speed, no bonuses"
 _SOUND, _ALL = "progress, sound devices", "progress, all devices"
 _HOLES = "184 riders, frames of 6 s, holes of 30 s"
 
@@ -105,9 +106,11 @@ SEEDS = (
     Aim("effort, all riders, coverage of the 90 % range", "", _ALONE, least=0.85, most=0.95),
     Aim("wind, headwind error", "m/s", "still air"),
     Aim("wind, echelon alert F1", "", "crosswind over 5 m/s", least=0.8),
-    Aim("standings, within 2 s at his line", "", "distance / speed, no bonuses", least=1.0),
-    Aim("standings, within 2 s at the end", "", "distance / speed, no bonuses", least=1.0),
-    Aim("standings, mean error at the end", "s", "distance / speed, no bonuses"),
+    Aim("standings, heard, within 2 s at his line", "", _PLAIN_GC, least=1.0),
+    Aim("standings, heard, within 2 s at the end", "", _PLAIN_GC, least=1.0),
+    Aim("standings, all, within 2 s at his line", "", _PLAIN_GC, least=1.0),
+    Aim("standings, all, within 2 s at the end", "", _PLAIN_GC, least=1.0),
+    Aim("standings, heard, mean error at the end", "s", _PLAIN_GC),
 )  # fmt: skip
 
 REAL = (

@@ -27,7 +27,11 @@ def nearest_m(scene: Scene) -> Floats:
         [np.interp(even_m, line.distance_m, x), np.interp(even_m, line.distance_m, y)]
     )
     fixes = np.column_stack(plane(readings["longitude_deg"], readings["latitude_deg"]))
-    return scene.held(even_m[nearest(road, fixes)])
+    at = nearest(road, fixes)
+    # between the points, along the road: the baseline is no worse than its idea
+    way = np.gradient(road, axis=0)
+    way /= np.maximum(np.hypot(way[:, 0], way[:, 1]), 1e-9)[:, None]
+    return scene.held(even_m[at] + ((fixes - road[at]) * way[at]).sum(axis=1))
 
 
 def nearest(road: Floats, fixes: Floats) -> Ints:
@@ -46,7 +50,7 @@ def nearest(road: Floats, fixes: Floats) -> Ints:
             near = np.arange(len(road))
         # in blocks, because a cell at the start line holds the whole field for minutes
         for block in np.array_split(rows, max(1, len(rows) // 500)):
-            away = ((fixes[block, None, :] - road[None, near, :]) ** 2).sum(axis=2)
+            away = (fixes[block, :1] - road[near, 0]) ** 2 + (fixes[block, 1:] - road[near, 1]) ** 2
             found[block] = near[np.argmin(away, axis=1)]
     return found
 
