@@ -13,9 +13,9 @@ import typer
 from rich.console import Console
 
 from hardware import clock, home
-from hardware.errors import Exit, Locked, Misconfigured, NotInitialised, TruckError
+from hardware.errors import Exit, Misconfigured, TruckError
 from hardware.keys import Credentials
-from truck import tables
+from truck import rulings_cli, tables
 from truck.config import TruckConfig, TruckHome, new_epoch
 from truck.stage.cli import app as stage_app
 
@@ -26,6 +26,7 @@ app = typer.Typer(
     "Begin with `truck demo`; for a race, `truck init`, then `truck run`.",
 )
 app.add_typer(stage_app, name="stage")
+app.add_typer(rulings_cli.app)
 HomeArgument = Annotated[Path, typer.Argument(metavar="HOME", help="The truck's home folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 _STALE_S = 5.0

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hardware import topics
 from hardware.errors import Misconfigured, Reason
@@ -59,6 +60,21 @@ class Custody:
     def relays(self) -> dict[str, RelayHeard | None]:
         """By name every relay of the roster; None where nothing has come yet."""
         return {r.name: self._relays.get(r.name) for r in self._pipeline.roster.relays}
+
+    def relay_rows(self, now_us: int, wall_s: Callable[[float], float]) -> list[dict[str, Any]]:
+        """Each relay as the status shows it; `wall_s` turns the clock's seconds into real ones."""
+        return [
+            {
+                "name": name,
+                "last_heard_age_s": None
+                if heard is None
+                else round(wall_s((now_us - heard.last_us) / 1e6), 1),
+                "bundles": heard.live + heard.backfill if heard else 0,
+                "backfill": heard.backfill if heard else 0,
+                "forked": heard.forked if heard else 0,
+            }
+            for name, heard in sorted(self.relays.items())
+        ]
 
     def turn(self, wait_s: float) -> float:
         """Judge what has arrived; returns how long to pause before the next turn, seconds."""

@@ -1,7 +1,8 @@
-"""`truck query` asks a running truck here: a Unix socket that only the truck's user can reach.
+"""Commands ask a running truck here: a Unix socket that only the truck's user can reach.
 
-One question a connection: a line of JSON {"sql": ...} in; out, a line of JSON {"error": sentence}
-or {"rows": n}, then the table as an Arrow IPC stream.
+One question a connection: a line of JSON with one key in, {"sql": ...} or {"ruling": ...}; out, a
+line of JSON, {"error": sentence, "exit": code}, {"ruling": ...}, or {"rows": n} and then the table
+as an Arrow IPC stream.
 """
 
 import json
@@ -10,20 +11,34 @@ import socketserver
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from hardware.errors import Misconfigured, TruckError, Unavailable
+from hardware import home
+from hardware.errors import Exit, Locked, Misconfigured, NotInitialised, TruckError, Unavailable
+from hardware.keys import Credentials
+from truck.config import TruckConfig, TruckHome
+from truck.opening import TruckKeys
+from truck.store.append import Store
+from truck.store.export import query
 
 _QUESTION_BYTES_MAX = 64 * 1024
 _ANSWER_S_MAX = 30.0
+
+Answers = dict[str, Callable[[Any], Any]]
 
 
 class Questions:
     """The listening side."""
 
-    def __init__(self, path: Path, answer: Callable[[str], pa.Table]) -> None:
-        """Listen at `path`; `answer` may raise TruckError.
+    def __init__(self, path: Path, answers: Answers) -> None:
+        """Listen at `path`.
+
+        Args:
+            path: of the socket.
+            answers: by the question's key what answers it, with a table or a JSON object; they
+                are called in threads and may raise TruckError.
 
         Raises:
             Misconfigured: the path cannot be used.
@@ -33,7 +48,7 @@ class Questions:
             timeout = _ANSWER_S_MAX
 
             def handle(self) -> None:
-                _answer_one(self.rfile.readline(_QUESTION_BYTES_MAX), answer, self.wfile.write)
+                _answer_one(self.rfile.readline(_QUESTION_BYTES_MAX), answers, self.wfile.write)
 
         try:
             path.unlink(missing_ok=True)
@@ -53,40 +68,76 @@ class Questions:
         self._server.server_close()
 
 
-def _answer_one(
-    line: bytes, answer: Callable[[str], pa.Table], write: Callable[[bytes], object]
-) -> None:
+def _answer_one(line: bytes, answers: Answers, write: Callable[[bytes], object]) -> None:
+    def say(document: dict[str, Any]) -> None:
+        write(json.dumps(document).encode() + b"\n")
+
     try:
-        table = answer(str(json.loads(line)["sql"]))
-    except (ValueError, KeyError, TypeError):
-        write(json.dumps({"error": "no question understood"}).encode() + b"\n")
+        ((key, question),) = json.loads(line).items()
+        answer = answers[key](question)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        say({"error": "no question understood", "exit": Exit.MISCONFIGURED})
     except TruckError as error:
-        write(json.dumps({"error": str(error)}).encode() + b"\n")
+        say({"error": str(error), "exit": error.exit_code})
     else:
-        write(json.dumps({"rows": table.num_rows}).encode() + b"\n")
+        if not isinstance(answer, pa.Table):
+            say({key: answer})
+            return
+        say({"rows": answer.num_rows})
         sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, table.schema) as stream:
-            stream.write_table(table)
+        with pa.ipc.new_stream(sink, answer.schema) as stream:
+            stream.write_table(answer)
         write(sink.getvalue().to_pybytes())
 
 
-def ask(path: Path, sql: str) -> pa.Table:
-    """Ask the truck that listens at `path`.
+def ask_table(folder: TruckHome, config: TruckConfig, sql: str) -> pa.Table:
+    """The answer to one SELECT, from the running truck or else from its view.
 
     Raises:
-        Misconfigured: the truck refused the question.
-        Unavailable: no truck answers there.
+        Misconfigured: the question was refused.
+        NotInitialised: there is no view yet.
+        Unavailable: a truck runs and does not answer.
     """
+    try:
+        _held = home.lock(folder.folder, "truck")
+    except Locked:
+        return _ask(folder.socket, {"sql": sql}, _read_table)
+    if not folder.view.exists():
+        raise NotInitialised(
+            f"{folder.folder} has no view yet", f"Start it: `truck run {folder.folder}`."
+        )
+    store = Store(folder.view, TruckKeys.read(Credentials(config.credentials)).store)
+    try:
+        return query(store, sql)
+    finally:
+        store.close()
+
+
+def ask_ruling(folder: TruckHome, wish: dict[str, Any]) -> dict[str, Any]:
+    """Have the running truck make a ruling, see `truck.desk`.
+
+    Raises:
+        Misconfigured: the truck refused it.
+        Unavailable: no truck answers there, or its journal did not take it.
+    """
+    return dict(_ask(folder.socket, {"ruling": wish}, lambda head, _: head["ruling"]))
+
+
+def _ask(path: Path, question: dict[str, Any], read: Callable[[Any, BinaryIO], Any]) -> Any:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(_ANSWER_S_MAX)
             connection.connect(str(path))
-            connection.sendall(json.dumps({"sql": sql}).encode() + b"\n")
+            connection.sendall(json.dumps(question).encode() + b"\n")
             with connection.makefile("rb") as answer:
                 head = json.loads(answer.readline())
-                if "error" in head:
-                    raise Misconfigured(head["error"])
-                table: pa.Table = pa.ipc.open_stream(answer.read()).read_all()
-                return table
-    except (OSError, ValueError) as error:
-        raise Unavailable(f"the truck does not answer at {path}: {error}") from error
+                if "error" not in head:
+                    return read(head, answer)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Unavailable(f"no truck answers at {path}: {error}") from error
+    refused = Unavailable if head.get("exit") == Exit.UNAVAILABLE else Misconfigured
+    raise refused(head["error"])
+
+
+def _read_table(_: Any, answer: BinaryIO) -> pa.Table:
+    return pa.ipc.open_stream(answer.read()).read_all()

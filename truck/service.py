@@ -24,6 +24,7 @@ from truck.alarms import Alarms
 from truck.broker import Broker
 from truck.config import TruckConfig, TruckHome
 from truck.custody import Custody
+from truck.desk import Desk, Known
 from truck.handover import Handover
 from truck.intake import Intake
 from truck.keeper import Keeper
@@ -92,6 +93,11 @@ class Service:
             journal, self._pipeline, self._intake, self._handover, self.alarms, now_us,
             config.free_bytes_min,
         )  # fmt: skip
+        starters = frozenset(starter.bib for starter in view.race.stage.startlist)
+        known = Known(starters, lambda: self._pipeline.roster, self._has_incident)
+        self._desk = Desk(
+            view.rulings, known, journal, self._handover, truck_keys.signing, now_us
+        )  # fmt: skip
         self._source = Readings(lambda: self._keeper.store)
         recipients = [read_recipient(path) for path in config.recipients]
         self._sealer = (
@@ -121,7 +127,10 @@ class Service:
             self._broker.start(clock.sleep_s)
             host, port = self._config.page_host, self._config.page_port
             held.callback(serve(self._hub, host, port, self._course, self.status).stop)
-            questions = Questions(self._home.socket, lambda sql: query(self._keeper.store, sql))
+            questions = Questions(
+                self._home.socket,
+                {"sql": lambda sql: query(self._keeper.store, sql), "ruling": self._desk.ask},
+            )
             held.callback(questions.close)
             self._intake.start()
             self._flow()
@@ -173,6 +182,7 @@ class Service:
                 "view_records": self._keeper.behind_records,
             },
             **self._extras(),
+            "rulings": self._desk.in_force(),
             "notes": self.notes,
         }
 
@@ -185,18 +195,7 @@ class Service:
                 "doubled": self._live.doubled,
                 "refused": dict(self._live.refused),
             },
-            "relays": [
-                {
-                    "name": name,
-                    "last_heard_age_s": None
-                    if heard is None
-                    else round(self._clock.wall_s((now_us - heard.last_us) / 1e6), 1),
-                    "bundles": heard.live + heard.backfill if heard else 0,
-                    "backfill": heard.backfill if heard else 0,
-                    "forked": heard.forked if heard else 0,
-                }
-                for name, heard in sorted(self._custody.relays.items())
-            ],
+            "relays": self._custody.relay_rows(now_us, self._clock.wall_s),
             "cloud": self._cloud(now_us / 1e6),
             "alarms": self.alarms.rows(),
         }
@@ -209,6 +208,10 @@ class Service:
         except TruckError as error:
             return {"state": "unknown", "error": str(error)}
 
+    def _has_incident(self, number: int) -> bool:
+        sql = f"SELECT 1 FROM incidents WHERE incident = {number:d} LIMIT 1"  # noqa: S608 a number
+        return bool(query(self._keeper.store, sql).num_rows)
+
     def _fail(self, error: BaseException) -> None:
         self._error = self._error or error
         self._stop.set()
@@ -218,9 +221,11 @@ class Service:
         while not end.is_set():
             began_s = clock.monotonic_s()
             pause_s = self._custody.turn(tick_s)
+            self._desk.turn()
             self._custody.look_for_roster(self._credentials)
             end.wait(max(pause_s, tick_s - (clock.monotonic_s() - began_s)))
         self._custody.turn(0.0)
+        self._desk.turn()
         self._intake.stop()
 
     def _show(self, end: threading.Event) -> None:
