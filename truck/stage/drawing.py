@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 _GAP_M = 2000.0
 _COARSE_M = 200.0
 _BACK_RAD = np.deg2rad(150.0)
-_BACK_M = 30.0
+_BACK_M = (30.0, 500.0)  # shorter is a recorder's jitter, longer a road that turns round twice
 _DETOUR_M = 500.0
 _LOOP_M = 500.0
 _SHOWN = 5  # of each kind; the rest is counted
@@ -66,9 +66,9 @@ def _back_steps(drawn: Route, step_m: Floats, along_m: Floats) -> Iterator[Doubt
         return
     heading = np.arctan2(east, north)
     turn = np.abs((np.diff(heading) + np.pi) % (2 * np.pi) - np.pi)
-    back = np.flatnonzero(
-        (turn[:-1] > _BACK_RAD) & (turn[1:] > _BACK_RAD) & (length_m[1:-1] > _BACK_M)
-    )
+    turned = np.flatnonzero(turn > _BACK_RAD) + 1
+    back_m = np.diff(np.concatenate([[0.0], np.cumsum(length_m)])[turned])
+    back = turned[:-1][(back_m > _BACK_M[0]) & (back_m < _BACK_M[1])]
     aside = np.flatnonzero(
         (turn > _BACK_RAD) & (np.minimum(length_m[:-1], length_m[1:]) > _DETOUR_M)
     )
@@ -80,14 +80,13 @@ def _back_steps(drawn: Route, step_m: Floats, along_m: Floats) -> Iterator[Doubt
             f"it lies {km(far_m)} beside the road, which goes there and straight back",
             "Remove that point.",
         )  # fmt: skip
-    plain = [k for k in back.tolist() if not {k, k + 1} & set(aside.tolist())]
-    if plain:
-        first = int(moved[plain[0] + 1])
+    plain = back[~np.isin(back, np.concatenate([aside, aside + 1, aside + 2]))]
+    if len(plain):
+        first = int(moved[plain[0]])
         yield Doubt(
             "order", f"route.gpx, point {first + 1} ({at_km(along_m[first])})",
             f"the line steps back there and forward again, {len(plain)} times in all",
-            "Its points look out of order, or a stop was recorded: " + _AGAIN[0].lower()
-            + _AGAIN[1:],
+            "Its points are out of order, or a recorder stood still; export the route again.",
         )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from hardware.checkpoints import KINDS
 from hardware.errors import Damaged, Misconfigured
 from hardware.gpx import Drawing, Waypoint, read_drawing
 from hardware.keys import write_file
-from hardware.stage import Circuit, load_stage, stage_from_files
+from hardware.stage import Circuit, stage_from_files
 from truck.race.course import Course
 
 _MOST_BYTES = 200_000_000  # a year of riding at 1 Hz is smaller
@@ -180,7 +180,7 @@ def _sheet(header: tuple[str, ...], rows: list[tuple[str, str, str]]) -> bytes:
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:
-    """Write the folder beside its place, read it back, and move it there."""
+    """Write the folder beside its place, and move it there when it is whole."""
     folder = folder.absolute()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -192,7 +192,6 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
     try:
         for name, data in files.items():
             write_file(aside / name, data, 0o644)
-        load_stage(aside)
         aside.chmod(0o755)
         os.replace(aside, folder)  # noqa: PTH105 (takes the place of an empty folder too)
     except OSError as error:
