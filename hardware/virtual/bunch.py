@@ -79,7 +79,8 @@ def bunch_of(state: State, now_s: float) -> Bunch:
     leader = first
     if count:
         rank = np.arange(count)
-        cost = rank + count * (state.resting_s[rows] > now_s) + 4 * count * state.free[rows]
+        held = 2 * (state.resting_s[rows] > now_s) + state.shy[rows] + 4 * state.free[rows]
+        cost = rank + count * held
         leader = np.minimum.reduceat(cost, first) % count
     return Bunch(rows, np.cumsum(begins) - 1, first, size, rows[leader])
 
@@ -90,7 +91,9 @@ def places_in(bunch: Bunch, state: State) -> Places:
     lead_m = state.distance_m[bunch.leader][bunch.group]
     back_m = lead_m - state.distance_m[bunch.rows] - state.wish_m[bunch.rows]
     back_m = np.minimum(np.maximum(back_m, 1.0 - _KEY_M / 4), _KEY_M / 4)
-    back_m[np.isin(bunch.rows, bunch.leader)] = -_KEY_M / 3
+    heads = np.zeros(len(state.wish_m), np.bool_)
+    heads[bunch.leader] = True
+    back_m[heads[bunch.rows]] = -_KEY_M / 3
     back_m[state.free[bunch.rows]] = _KEY_M / 3
     order = np.argsort(bunch.group * _KEY_M + back_m, kind="stable")
     rows, group = bunch.rows[order], bunch.group[order]

@@ -24,7 +24,8 @@ _YAW_NONE, _YAW_FULL = 0.15, 0.50  # crosswind over speed through the air: 9 and
 _CROSS_MPS = 4.5  # at rider's height, on average over the road ahead
 _AHEAD_M = 1_500.0
 _MEAN_S = 60.0  # until somebody takes the chance
-_SPLIT_SIZE = 40
+_SPLIT_SIZE = 60
+_CUTS_MOST = 4
 _LASTS_S = (150.0, 420.0)
 _REST_S = 900.0
 _LET_GO_S, _LET_GO_MPS = 25.0, 0.9  # how a wheel is lost
@@ -75,11 +76,8 @@ class Echelons:
         until_s = now_s + low + (high - low) * self._draw.random()
         self._rests_until_s = until_s + _REST_S
         tactics.push(until_s)
-        cut = int(_WIDTH * (1.0 + 2.0 * self._draw.random()))
-        cuts = [cut]
-        while cut + _WIDTH < len(rows):
-            cut += int(_WIDTH * (1.0 + 2.0 * self._draw.random()))
-            cuts.append(min(cut, len(rows)))
+        wide = _WIDTH * (1.0 + 3.0 * self._draw.random(_CUTS_MOST))
+        cuts = [cut for cut in np.cumsum(wide).astype(np.int64).tolist() if cut < len(rows) - 1]
         front_mps = float(state.speed_mps[rows[0]])
         for number, begin in enumerate(cuts):
             behind = rows[begin:]

@@ -24,13 +24,13 @@ class Chain(NamedTuple):
 
     Attributes:
         order: riders, those who do not move last.
-        count: riders who move [seconds].
+        movers: how many move [seconds].
         behind_s: each one's gap in time to the one before, at the same point; inf at the front.
         behind_m: the same in metres.
     """
 
     order: Ints
-    count: Ints
+    movers: Ints
     behind_s: Floats
     behind_m: Floats
 
@@ -74,9 +74,9 @@ def link(ride: Ride, distance_m: Floats) -> NDArray[np.int32]:
     for second in range(len(groups)):
         still = np.flatnonzero(standing[second]) if stands[second] else _NOBODY
         links.step(
-            chain.order[second, : chain.count[second]],
-            chain.behind_s[second, : chain.count[second]],
-            chain.behind_m[second, : chain.count[second]],
+            chain.order[second, : chain.movers[second]],
+            chain.behind_s[second, : chain.movers[second]],
+            chain.behind_m[second, : chain.movers[second]],
             still,
             distance_m[second],
         )

@@ -20,6 +20,7 @@ _SLOT_S = 10.0  # a rider gets to his place in his group in about that
 _PULL_UP_MPS = 2.0
 _PUSH_MPS2 = 1.2
 _BRAKE_MPS2 = 3.0
+_START_MPS2 = 1.5  # off the line
 _RESTLESS_MPS2 = 0.15
 _SOFT_FROM_MPS, _SOFT_TO_MPS = 17.0, 20.0  # nobody but a sprinter pedals at 70 km/h
 _SPRINT_PACE = 2.0
@@ -67,13 +68,13 @@ def move(state: State, field: Field, ground: Ground, bunch: Bunch, places: Place
     cp_w = critical_w(state, field)[rows]
     balance_j, prime_j = state.w_balance_j[rows], field.w_prime_j[rows]
     most_w = physics.most_power_w(cp_w, field.sprint_w[rows], balance_j, prime_j)
-    gain = _wish_mps2(state, places, restless[rows])
-    follows_w = physics.power_for_w(load_n + mass_kg * gain, speed_mps)
+    aim_mps = np.maximum(speed_mps + _wish_mps2(state, places, restless[rows]), 0.0)
+    follows_w = physics.power_for_w(aim_mps, speed_mps, load_n, mass_kg)
     wanted_w = np.where(places.leads, _lead_w(state, rows, cp_w), follows_w)
     power_w = np.minimum(np.maximum(wanted_w, 0.0), most_w)
-    got = (physics.pushing_n(power_w, speed_mps) - load_n) / mass_kg
-    got = np.where((wanted_w < 0.0) & ~places.leads, np.minimum(got, gain), got)
-    after_mps = np.maximum(speed_mps + got, 0.0)
+    free_mps = physics.speed_after(power_w, speed_mps, load_n, mass_kg)
+    free_mps = np.minimum(free_mps, speed_mps + _START_MPS2)
+    after_mps = np.where(places.leads, free_mps, np.minimum(free_mps, aim_mps))
     limit_mps = ground.road.limit_mps[at]
     limit_mps = np.where(state.distance_m[rows] < 0.0, _ROLLED_MPS, limit_mps)
     slowed = state.slow_s[rows] > now_s
@@ -81,7 +82,8 @@ def move(state: State, field: Field, ground: Ground, bunch: Bunch, places: Place
     after_mps = np.minimum(after_mps, np.maximum(limit_mps, speed_mps - _BRAKE_MPS2))
     state.distance_m[rows] += 0.5 * (speed_mps + after_mps)
     state.speed_mps[rows] = after_mps
-    state.power_w[rows] = np.where(after_mps < speed_mps + got, 0.0, power_w)
+    used_w = physics.power_for_w(after_mps, speed_mps, load_n, mass_kg)
+    state.power_w[rows] = np.minimum(np.maximum(used_w, 0.0), power_w)
     state.shelter[rows] = shelter
     state.headwind_mps[rows], state.crosswind_mps[rows] = head, cross
     aside_m = state.lane[rows] * places.half_width_m - state.lateral_m[rows]
@@ -114,8 +116,11 @@ def _lead_w(state: State, rows: NDArray[np.int64], cp_w: Floats) -> Floats:
 
 def halt(state: State, now_s: float) -> None:
     """Brake and hold those who stop, at the edge of the road; let go those whose time is up."""
-    on = (state.status == Status.RACING) | (state.status == Status.STOPPED)
-    rows = np.flatnonzero(on & (state.halted_s > now_s))
+    stands = state.status == Status.STOPPED
+    rows = np.flatnonzero((stands | state.riding) & (state.halted_s > now_s))
+    state.status[stands & (state.halted_s <= now_s)] = Status.RACING
+    if len(rows) == 0:
+        return
     before = state.speed_mps[rows]
     after = np.maximum(before - state.brake_mps2[rows], 0.0)
     state.distance_m[rows] += 0.5 * (before + after)
@@ -126,8 +131,6 @@ def halt(state: State, now_s: float) -> None:
     drift = np.where(after > 0.0, 0.25, 0.0) * (side - state.lateral_m[rows])
     state.lateral_m[rows] += np.where(state.aside[rows], drift, 0.0)
     state.status[rows[after < 0.5]] = Status.STOPPED
-    going = (state.status == Status.STOPPED) & (state.halted_s <= now_s)
-    state.status[going] = Status.RACING
 
 
 def live(state: State, field: Field, restless: Floats) -> None:

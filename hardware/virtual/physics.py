@@ -14,7 +14,6 @@ Floats = NDArray[np.float64]
 GRAVITY_MPS2 = 9.81
 DRIVETRAIN = 0.976  # Martin 1998
 _SEA_AIR_KGPM3 = 1.225  # at 15 degrees C
-_SLOWEST_MPS = 3.0  # below it power is taken as force: the pedals turn slowly
 
 # Blocken et al. 2018 (J Wind Eng Ind Aerodyn 179:319): 5 to 10 % of a lone rider's drag in the
 # belly of a peloton, two thirds right behind one wheel, half behind two or three.
@@ -57,14 +56,20 @@ def load_n(
     return np.asarray(slope_n + drag_kgpm * air_mps * through_mps)
 
 
-def pushing_n(power_w: Floats, speed_mps: Floats) -> Floats:
-    """The force at the wheel of a power at the cranks."""
-    return np.asarray(power_w * DRIVETRAIN / np.maximum(speed_mps, _SLOWEST_MPS))
+def speed_after(power_w: Floats, speed_mps: Floats, force_n: Floats, mass_kg: Floats) -> Floats:
+    """The speed a second later of a power at the cranks against a force.
+
+    The power acts at the new speed (backward Euler), so that a start from rest and the steepest
+    ramp are as steady as the flat: v' = v - F/m + P/(m v'), solved for v'.
+    """
+    coasting_mps = speed_mps - force_n / mass_kg
+    push = 4.0 * DRIVETRAIN * power_w / mass_kg
+    return np.asarray(0.5 * (coasting_mps + np.sqrt(coasting_mps * coasting_mps + push)))
 
 
-def power_for_w(force_n: Floats, speed_mps: Floats) -> Floats:
-    """The power at the cranks that a force at the wheel takes, negative where he would brake."""
-    return np.asarray(force_n * np.maximum(speed_mps, _SLOWEST_MPS) / DRIVETRAIN)
+def power_for_w(wanted_mps: Floats, speed_mps: Floats, force_n: Floats, mass_kg: Floats) -> Floats:
+    """The power at the cranks for a speed a second later, negative where he would brake."""
+    return np.asarray((mass_kg * (wanted_mps - speed_mps) + force_n) * wanted_mps / DRIVETRAIN)
 
 
 def shelter_of(behind_m: Floats, reach: Floats | float = 1.0) -> Floats:

@@ -93,7 +93,8 @@ def _beyond(at_m: Floats, along_m: Floats, values: Floats) -> Floats:
     """A coordinate on the grid, carried straight on beyond the line."""
     step_m = along_m[-1] - along_m[-2]
     rate = (values[-1] - values[-2]) / max(step_m, 1e-3)
-    return np.interp(at_m, along_m, values) + rate * np.maximum(at_m - along_m[-1], 0.0)
+    further_m = np.maximum(at_m - along_m[-1], 0.0)
+    return np.asarray(np.interp(at_m, along_m, values) + rate * further_m)
 
 
 def _spread(values: Floats, base_m: float) -> Floats:

@@ -128,7 +128,8 @@ class _Race:
         self._happenings.act(state, now_s, self._log)
         self._book.act(state, now_s)
         motion.halt(state, now_s)
-        self._rollout.move(state, np.flatnonzero(state.status == Status.FINISHED))
+        if self._finished_s >= 0:
+            self._rollout.move(state, np.flatnonzero(state.status == Status.FINISHED))
         motion.live(state, self.field, restless)
         self._cross_the_line()
         self.second += 1

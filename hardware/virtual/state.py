@@ -21,6 +21,7 @@ class State:
         work_j: done since the start; critical power falls with it.
         pace: share of critical power at which he rides in front or free of a group.
         free: rides his own pace though there is a wheel to follow.
+        shy: leaves the lead to others as long as there are others.
         wish_m: how much further ahead (behind, when negative) he would like to be in his group.
         lane: -1 to 1, his place across the road that is in use.
         pulled_s: seconds in the wind at the head of a group.
@@ -46,6 +47,7 @@ class State:
     status: NDArray[np.int8]
     pace: Floats
     free: Bools
+    shy: Bools
     wish_m: Floats
     lane: Floats
     pulled_s: Floats
@@ -102,6 +104,7 @@ def state_at_start(field: Field, start_m: float, draw: np.random.Generator) -> S
         status=np.full(count, Status.NOT_STARTED, np.int8),
         pace=np.full(count, 0.75),
         free=np.full(count, time_trial),
+        shy=np.zeros(count, np.bool_),
         wish_m=zeros(),
         lane=lane,
         pulled_s=zeros(),
