@@ -18,8 +18,11 @@ from truck.race.riders import Riders
 from truck.race.rows import Rows
 from truck.race.scene import Scene, scene_at
 from truck.race.standings import Bonuses, StandingColumns, follow_standings
-from truck.race.status import Statuses, follow_status
+from truck.race.starters import begun_at, starters_of
+from truck.race.status import ASTRAY, counted_at, status_at
 from truck.race.timetrial import Starts, follow_timetrial, timetrial_order
+from truck.race.trackers import Trackers, follow_trackers
+from truck.race.trail import Trails, follow_trails
 from truck.race.wind import Echelons, WindColumns, follow_wind
 from truck.race.winds import Winds
 
@@ -28,7 +31,8 @@ from truck.race.winds import Winds
 class Memory:
     """What the rooms remember from one look to the next, each its own rows."""
 
-    statuses: Statuses
+    trails: Trails
+    trackers: Trackers
     places: Places
     groups: Groups
     gaps: Gaps
@@ -80,7 +84,8 @@ class Look:
 def new_memory(count: int) -> Memory:
     """Memory of `count` riders of whom nothing is known."""
     return Memory(
-        statuses=Statuses.of(count),
+        trails=Trails.of(count),
+        trackers=Trackers.of(count),
         places=Places.of(count),
         groups=Groups.of(count),
         gaps=Gaps.of(count),
@@ -113,8 +118,14 @@ def look(
         at_us: the instant, not before the readings taken in.
     """
     scene = scene_at(course, riders, at_us)
-    status, on_road = follow_status(memory.statuses, scene, out)
-    order = _standings_order(scene)
+    starters = starters_of(stage, riders.bib)
+    halted = follow_trails(memory.trails, scene)
+    follow_trackers(memory.trackers, scene, memory.trails, starters)
+    in_car = memory.trackers.in_car
+    status = status_at(scene, memory.trails, in_car, out)
+    on_road = counted_at(scene, status, starters)
+    led = starters & ~out & ~in_car
+    order = _standings_order(scene, led)
     if stage.kind == "time-trial":
         group_id = memory.groups.group_id.copy()  # against the clock each rides alone
         gaps = follow_timetrial(memory.starts, memory.gaps, scene, stage, on_road)
@@ -126,16 +137,17 @@ def look(
     wind, echelons = follow_wind(memory.echelons, scene, winds, group_id)
     effort = follow_effort(memory.efforts, scene, winds, wind)
     standings = follow_standings(memory.bonuses, scene, stage, gaps)
-    changes = follow_incidents(memory.incidents, scene, status, group_id)
+    racing = led & (status != ASTRAY) & ~scene.finished & begun_at(stage, riders.bib, at_us)
+    changes = follow_incidents(memory.incidents, scene, memory.trails, halted, racing)
     return Look(
         scene, order, status, on_road, group_id, gaps, wind, effort, standings, echelons, changes
     )
 
 
-def _standings_order(scene: Scene) -> Ints:
-    """Finished riders by time, then the others by distance, then those never placed by bib."""
+def _standings_order(scene: Scene, ranked: NDArray[np.bool_]) -> Ints:
+    """Finished riders by time, the others by distance, unranked ones after them, unplaced last."""
     place_m = np.where(np.isfinite(scene.distance_m), scene.distance_m, -np.inf)
-    finished_us = np.where(scene.finished, scene.riders.finished_us, 0)
-    return np.lexsort(
-        (scene.riders.bib, np.where(scene.finished, 0.0, -place_m), finished_us, ~scene.finished)
-    )
+    done = scene.finished
+    finished_us = np.where(done, scene.riders.finished_us, 0)
+    last = np.where(done | np.isfinite(place_m), np.where(ranked, 0, 1), 2)
+    return np.lexsort((scene.riders.bib, np.where(done, 0.0, -place_m), finished_us, ~done, last))

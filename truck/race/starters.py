@@ -1,0 +1,20 @@
+"""Who races, as the start list has it, and from when."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.stage import Stage
+
+
+def starters_of(stage: Stage, bibs: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Who is on the start list; everybody where there is none."""
+    if not stage.startlist:
+        return np.ones(len(bibs), np.bool_)
+    return np.isin(bibs, [starter.bib for starter in stage.startlist])
+
+
+def begun_at(stage: Stage, bibs: NDArray[np.int32], at_us: int) -> NDArray[np.bool_]:
+    """Whose race has begun: after the flag, and against the clock after his own start."""
+    begun = stage.start_at_s is None or at_us > stage.start_at_s * 1e6
+    own = [s.bib for s in stage.startlist if s.start_at_s and at_us <= s.start_at_s * 1e6]
+    return begun & ~np.isin(bibs, own)
