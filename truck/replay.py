@@ -32,6 +32,7 @@ Progress = Callable[[int, int], None]  # frames done, frames in all
 _SECOND_US = 1_000_000
 _FRAMES_A_GROUP = 600
 _LONGEST_S = 48 * 3600
+_EARLY_S = 3 * 3600  # riders sign on less than this before the flag
 _TIME = pa.timestamp("us", "UTC")
 _REALS = {
     "states": ("distance_m", "to_go_m", "lateral_m", "speed_mps", "gradient_pct", "gap_s", "gap_m",
@@ -97,7 +98,7 @@ def replay(
     rows = read_readings(readings)
     if until_s is not None:
         rows = rows.take(rows.measured_at_us <= round(until_s * 1e6))
-    seconds = _seconds(rows)
+    seconds = _seconds(rows, race.stage.start_at_s)
     digest = hashlib.sha256()
     for name in sorted(files):
         digest.update(name.encode() + b"\0" + hashlib.sha256(files[name]).digest())
@@ -147,7 +148,7 @@ def _check_free(out: Path) -> None:
         raise Misconfigured(f"{out} holds something else than a replay", "Choose another folder.")
 
 
-def _seconds(rows: Readings) -> range:
+def _seconds(rows: Readings, start_at_s: float | None) -> range:
     if len(rows.bib) == 0:
         raise Misconfigured("no readings are left to replay", "Choose a later --until.")
     first = int(-(-rows.measured_at_us[0] // _SECOND_US))
@@ -157,6 +158,9 @@ def _seconds(rows: Readings) -> range:
             f"the readings span {(last - first) / 86400:.1f} days, more than a stage",
             "Give the files of one day.",
         )
+    if start_at_s is not None and last > start_at_s - _EARLY_S:
+        # trackers send what they kept from yesterday: that is taken in, but not a day's frames
+        first = max(first, int(start_at_s) - _EARLY_S)
     return range(first, last + 1)
 
 
