@@ -62,7 +62,7 @@ class Receivers:
         draw: np.random.Generator,
     ) -> None:  # fmt: skip
         self._ride, self._carried, self._asphalt, self._draw = ride, carried, asphalt, draw
-        seconds, trackers = carried.on.shape
+        seconds, trackers = carried.on.shape[0], len(carried.bibs)
         self._step_deg = faults.step_deg
         parts_s = np.round(draw.uniform(0.0, 0.995, trackers), 2)
         turns = draw.integers(0, faults.every_s, trackers)

@@ -14,10 +14,10 @@ _TUNNEL_M = (150.0, 1_800.0)
 _GORGE_M = (1_000.0, 5_000.0)
 # reflections stay for a few seconds and jump: 60 m sideways at most, back along the road too,
 # so that some 6 % of steps go back by more than 20 m, as on a real stage
-_STAYS_S = 4.0
+_STAYS_S = 3.0
 _REFLECTED_SHARE = 0.5
 _SIDE_M = (8.0, 60.0)
-_AHEAD_SD_M, _AHEAD_MOST_M = 30.0, 60.0
+_AHEAD_SD_M, _AHEAD_MOST_M = 45.0, 60.0
 _UNSTEADY_M = 3.0
 _WILD_SHARE = 0.02
 
