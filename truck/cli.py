@@ -94,6 +94,8 @@ def run(
     for note in service.notes:
         console.print(f"note: {note}", markup=False, highlight=False)
     console.print(f"page: http://{config.page_host}:{config.page_port}/", markup=False)
+    if console.is_terminal:  # it holds a secret, which no log should keep
+        console.print(f"operator: {service.operator_page}", markup=False, soft_wrap=True)
     service.run()
 
 

@@ -83,5 +83,10 @@ class TruckHome:
 
     @property
     def socket(self) -> Path:
-        """Where a running truck answers `truck query`."""
+        """Where a running truck answers its commands."""
         return self.run / "truck.sock"
+
+    @property
+    def token(self) -> Path:
+        """What an operator's page proves itself by."""
+        return self.run / "operator.token"

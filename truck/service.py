@@ -12,12 +12,13 @@ A thread that ends unexpectedly ends the truck: stopping is a crash, and a start
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from cloud_sync.keyring import read_recipient
 from cloud_sync.replicate import Sealer
 from cloud_sync.status import spool_status
-from hardware import clock, home
+from hardware import clock, home, keys
 from hardware.errors import Damaged, Misconfigured, TruckError, Unavailable
 from hardware.keys import Credentials
 from truck.alarms import Alarms
@@ -25,6 +26,7 @@ from truck.broker import Broker
 from truck.config import TruckConfig, TruckHome
 from truck.custody import Custody
 from truck.desk import Desk, Known
+from truck.flow import Flow
 from truck.handover import Handover
 from truck.intake import Intake
 from truck.keeper import Keeper
@@ -35,6 +37,7 @@ from truck.pipeline import Pipeline
 from truck.questions import Questions
 from truck.serve.feed import encode_course, encode_frame
 from truck.serve.http import Hub, serve
+from truck.serve.operator import Operator
 from truck.store.export import Readings, query
 
 STATUS_SCHEMA = "truck.status/1"
@@ -110,6 +113,7 @@ class Service:
                 "cloud", "nobody is named to open the cloud copy, so nothing is sealed",
                 "Make two keys with `cloud-sync keygen` and name them under recipients.",
             )  # fmt: skip
+        self._operator = Operator(_token(folder.token), self._desk.ask)
         self._hub = Hub()
         self._course = encode_course(view.race.stage, view.race.course)
 
@@ -126,7 +130,8 @@ class Service:
             held.callback(self._broker.stop)
             self._broker.start(clock.sleep_s)
             host, port = self._config.page_host, self._config.page_port
-            held.callback(serve(self._hub, host, port, self._course, self.status).stop)
+            page = serve(self._hub, host, port, self._course, self.status, self._operator)
+            held.callback(page.stop)
             questions = Questions(
                 self._home.socket,
                 {"sql": lambda sql: query(self._keeper.store, sql), "ruling": self._desk.ask},
@@ -139,24 +144,27 @@ class Service:
             raise self._error
 
     def _flow(self) -> None:
-        """The threads, in the order of the flow, so that each drains what the one before left."""
-        stages = [
-            _Stage(name, loop, self._fail)
-            for name, loop in (
-                ("custody", self._keep_custody),
-                ("live", self._show),
-                ("keeper", self._keep_view),
-                ("replicate", self._replicate),
-            )
-        ]
+        """The threads, from packets to the cloud."""
+        loops = {
+            "custody": self._keep_custody,
+            "live": self._show,
+            "keeper": self._keep_view,
+            "replicate": self._replicate,
+        }
+        flow = Flow(loops, self._fail)
         try:
             while not self._stop.wait(1.0):
                 self._supervise()
         finally:
-            for stage in stages:
-                stage.end()
+            flow.end()
         if self._error is None:
             _journalled(self._opened.journal.seal)
+
+    @property
+    def operator_page(self) -> str:
+        """The page's address on this machine with the operator's token: a secret."""
+        port, token = self._config.page_port, self._operator.token
+        return f"http://127.0.0.1:{port}/#operator={token}"
 
     def stop(self) -> None:
         """End `run`; may be called from a signal handler."""
@@ -286,29 +294,13 @@ class Service:
             self.alarms.clear("status")
 
 
-class _Stage:
-    """A thread of the flow, ended when everything before it has ended."""
-
-    def __init__(
-        self,
-        name: str,
-        loop: Callable[[threading.Event], None],
-        fail: Callable[[BaseException], None],
-    ) -> None:
-        self._end = threading.Event()
-
-        def run() -> None:
-            try:
-                loop(self._end)
-            except BaseException as error:  # noqa: BLE001 whatever it was, the truck ends with it
-                fail(error)
-
-        self._thread = threading.Thread(target=run, name=name)
-        self._thread.start()
-
-    def end(self) -> None:
-        self._end.set()
-        self._thread.join()
+def _token(path: Path) -> str:
+    """The operator's secret, the same after a restart, so that an open page goes on."""
+    try:
+        return keys.read_key(path, "operator's token").hex()
+    except Misconfigured:
+        keys.write_key(path, keys.new_secret())
+        return keys.read_key(path, "operator's token").hex()
 
 
 def _journalled(write: Callable[[], None]) -> None:

@@ -142,7 +142,8 @@ class View:
         self.rulings.take(ruling)
         self._bind()
         self._rule(ruling)
-        return {"rulings": ruling_rows(record.number, ruling)}
+        tables = {"rulings": ruling_rows(record.number, ruling)}
+        return tables | self._said_of_incidents(np.array([record.number]))
 
     def _rule(self, ruling: Ruling) -> None:
         if self.race is not None and hasattr(self.race, "rule"):
@@ -162,9 +163,7 @@ class View:
             row_end += np.cumsum(np.bincount(ticks.tick[fixes.packet], minlength=len(row_end)))
             tables["readings"] = self._readings(ticks, fixes)
             self.row_end = int(row_end[-1])
-            changes = self.race.take_changes() if self.race is not None else []
-            if changes:
-                tables["incidents"] = change_rows(ticks.number, changes)
+            tables |= self._said_of_incidents(ticks.number)
         tables |= rare_rows(ticks)
         packets = np.bincount(ticks.tick, minlength=len(row_end))
         tables["ticks"] = table(
@@ -176,6 +175,11 @@ class View:
             }
         )
         return tables
+
+    def _said_of_incidents(self, number: npt.NDArray[np.int64]) -> Tables:
+        """What the race has newly said; `number` are the records it was given."""
+        changes = self.race.take_changes() if self.race is not None else []
+        return {"incidents": change_rows(number, changes)} if changes else {}
 
     def _open(self, ticks: Stretch) -> list[bytes]:
         if self.roster is None:

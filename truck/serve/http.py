@@ -23,6 +23,7 @@ from starlette.routing import Route
 
 from hardware import clock
 from hardware.errors import Misconfigured
+from truck.serve.operator import Operator, rulings
 
 _SEND_BUFFER_BYTES = 16 * 1024  # DESIGN 9: a stalled reader skips ahead instead of lagging
 _STALE_S = 5.0
@@ -42,7 +43,7 @@ _FILES = {
     "/": ("index.html", "text/html"),
     **{
         f"/{name}": (name, "text/javascript")
-        for name in ("app.js", "profile.js", "riders.js", "panels.js")
+        for name in ("app.js", "profile.js", "riders.js", "panels.js", "operator.js")
     },
     "/style.css": ("style.css", "text/css"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
@@ -139,7 +140,12 @@ class Serving:
 
 
 def serve(
-    hub: Hub, host: str, port: int, course_json: bytes, health: Callable[[], dict[str, Any]]
+    hub: Hub,
+    host: str,
+    port: int,
+    course_json: bytes,
+    health: Callable[[], dict[str, Any]],
+    operator: Operator | None = None,
 ) -> Serving:
     """Serve page and feed from a thread of its own.
 
@@ -149,6 +155,7 @@ def serve(
         port: 0 takes any free one.
         course_json: what /api/course answers.
         health: what /api/status answers; called in a worker thread.
+        operator: who takes rulings; None takes none.
 
     Raises:
         Misconfigured: the address or port cannot be used.
@@ -167,7 +174,7 @@ def serve(
             "Stop what uses that port, or choose another page port.",
         ) from error
     config = uvicorn.Config(
-        application(hub, course_json, health),
+        application(hub, course_json, health, operator),
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -177,7 +184,12 @@ def serve(
     return Serving(hub, uvicorn.Server(config), listener)
 
 
-def application(hub: Hub, course_json: bytes, health: Callable[[], dict[str, Any]]) -> Starlette:
+def application(
+    hub: Hub,
+    course_json: bytes,
+    health: Callable[[], dict[str, Any]],
+    operator: Operator | None,
+) -> Starlette:
     """The routes."""
     course_etag = f'"{hashlib.sha256(course_json).hexdigest()[:16]}"'
 
@@ -215,6 +227,7 @@ def application(hub: Hub, course_json: bytes, health: Callable[[], dict[str, Any
             Route("/api/status", status),
             Route("/api/stream", stream),
             Route("/healthz", alive),
+            *([] if operator is None else [rulings(operator)]),
         ]
     )
 

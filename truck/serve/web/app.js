@@ -2,6 +2,7 @@
 import { Profile } from "/profile.js";
 import { Riders } from "/riders.js";
 import { showAlarms, showGroups, showOperations } from "/panels.js";
+import { operate, takeToken } from "/operator.js";
 
 const LOST_AFTER_S = 3.5;
 const RETRY_MS = 1000;
@@ -91,5 +92,7 @@ $("theme").addEventListener("click", () => {
 
 setTheme(localStorage.getItem("theme"));
 setInterval(tell, 500);
+const token = takeToken();
+if (token) operate(token, $("swap-open"), $("swap"), $("ruled"));
 loadCourse();
 listen();
