@@ -85,6 +85,9 @@ def _parse(file: str, data: bytes) -> gpxpy.gpx.GPX:
             raise Misconfigured(f"{file} declares a DOCTYPE, which no GPX has", again)
         # gpxpy raises its own and the XML parser's errors, all of them about the file's text
         return gpxpy.parse(text)
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise Misconfigured(f"{file}, line {line}: not {error.encoding.upper()}", again) from error
     except (gpxpy.gpx.GPXException, ValueError, LookupError) as error:
         what = str(error).splitlines()[0] if str(error) else "not a GPX file"
         raise Misconfigured(f"{file}: {what}", again) from error

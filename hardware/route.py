@@ -5,19 +5,17 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import Geod
 
 from hardware.errors import Misconfigured
 from hardware.laps import Lap, Trace
-from hardware.stage import Route, Stage
+from hardware.polyline import along, between, bridged, joined, passes_of, without_stops
+from hardware.stage import Circuit, Route, Stage
 
 Floats = NDArray[np.float64]
 
-_FINISH_OFF_M = 300.0
-_SAME_PLACE_M = 0.5
+_START_OFF_M = 300.0
 _SCALE_OFF = 0.1  # a road book and a drawn line differ by a few per cent, not by a tenth
 _SCALE_NEAR = 0.03
-_GEOD = Geod(ellps="WGS84")
 
 
 class Line(NamedTuple):
@@ -69,7 +67,7 @@ def road_of(stage: Stage) -> Road:
     Raises:
         Misconfigured: route and road book contradict each other.
     """
-    route = _bridged(_without_stops(stage.route))
+    route = bridged(without_stops(stage.route))
     along_m = along(route)
     neutral_m = _neutral(stage, float(along_m[-1]))
     if along_m[-1] <= neutral_m + 100.0:
@@ -90,105 +88,15 @@ def road_of(stage: Stage) -> Road:
     wanted_m = float(along_m[-1])
     if stage.length_km is not None:
         wanted_m = neutral_m + stage.length_km * 1000.0
-        _check_scale(wanted_m, float(along_m[-1]))
+        _check_scale(stage, laps, wanted_m, float(along_m[-1]))
     line = Line(
         route.latitude_deg,
         route.longitude_deg,
         route.altitude_m,
-        along_m * (wanted_m / along_m[-1]) - neutral_m,
+        # to a tenth of a millimetre, so that another machine's last bit makes no other course
+        np.round(along_m * (wanted_m / along_m[-1]) - neutral_m, 4),
     )
     return Road(line, float(along_m[-1]), end_m, neutral_m, laps, any(again), passes, off_m)
-
-
-def along(route: Route) -> Floats:
-    """Metres along a route, at each of its points."""
-    return np.concatenate([[0.0], np.cumsum(steps(route))])
-
-
-def steps(route: Route) -> Floats:
-    """Metres between each point and the next, on the ellipsoid."""
-    lat, lon = route.latitude_deg, route.longitude_deg
-    return np.asarray(_GEOD.inv(lon[:-1], lat[:-1], lon[1:], lat[1:])[2], np.float64)
-
-
-def passes_of(
-    route: Route, along_m: Floats, place: tuple[float, float]
-) -> tuple[tuple[float, ...], float]:
-    """Where along a route a place is passed, and how far off the nearest pass is, in metres.
-
-    Raises:
-        Misconfigured: the finish is nowhere near the route.
-    """
-    off_m, at_m = _beside(route, along_m, place)
-    nearest_m = float(np.min(off_m))
-    if nearest_m > _FINISH_OFF_M:
-        swapped_m = float(np.min(_beside(route, along_m, place[::-1])[0]))
-        hint = "Swap its latitude and longitude." if swapped_m <= _FINISH_OFF_M else (
-            "Correct the finish, or draw the route to it."
-        )  # fmt: skip
-        raise Misconfigured(
-            f"stage.toml, finish: {nearest_m:.0f} m from the nearest point of route.gpx", hint
-        )
-    near = np.flatnonzero(off_m <= max(nearest_m * 1.5, nearest_m + 20.0))
-    # one pass is a run of near segments, of which the nearest counts
-    runs = np.split(near, np.flatnonzero(np.diff(at_m[near]) > 2 * _FINISH_OFF_M) + 1)
-    best = [int(run[np.argmin(off_m[run])]) for run in runs]
-    return tuple(float(at_m[k]) for k in best), nearest_m
-
-
-def _beside(route: Route, along_m: Floats, place: tuple[float, float]) -> tuple[Floats, Floats]:
-    """How far beside each segment a place lies, and where along the route that is."""
-    north, east = _metres_a_degree(place[0])
-    x_m = (route.longitude_deg - place[1]) * east
-    y_m = (route.latitude_deg - place[0]) * north
-    ux, uy = np.diff(x_m), np.diff(y_m)
-    square = np.maximum(ux * ux + uy * uy, 1e-9)
-    part = np.clip(-(x_m[:-1] * ux + y_m[:-1] * uy) / square, 0.0, 1.0)
-    off_m = np.hypot(x_m[:-1] + part * ux, y_m[:-1] + part * uy)
-    return off_m, along_m[:-1] + part * np.diff(along_m)
-
-
-def _without_stops(route: Route) -> Route:
-    """The route without points that repeat the one before, or nearly."""
-    north, east = _metres_a_degree(float(route.latitude_deg[0]))
-    x_m, y_m = (route.longitude_deg * east).tolist(), (route.latitude_deg * north).tolist()
-    kept = [0]
-    for k in range(1, len(x_m)):
-        if abs(x_m[k] - x_m[kept[-1]]) + abs(y_m[k] - y_m[kept[-1]]) > _SAME_PLACE_M:
-            kept.append(k)
-    if len(kept) < 2:
-        raise Misconfigured("route.gpx stays in one place", "Export the track of the whole stage.")
-    return _take(route, np.array(kept))
-
-
-def _bridged(route: Route) -> Route:
-    """The route with the holes of its profile bridged; all NaN where there is none."""
-    known = np.isfinite(route.altitude_m)
-    if not known.any():
-        return route
-    along_m = along(route)
-    altitude_m = np.interp(along_m, along_m[known], route.altitude_m[known])
-    return Route(route.latitude_deg, route.longitude_deg, altitude_m)
-
-
-def _metres_a_degree(latitude_deg: float) -> tuple[float, float]:
-    """Northward and eastward, near enough for what lies within some hundred metres."""
-    return 111_200.0, 111_200.0 * float(np.cos(np.radians(latitude_deg)))
-
-
-def _take(route: Route, which: NDArray[np.int64]) -> Route:
-    return Route(route.latitude_deg[which], route.longitude_deg[which], route.altitude_m[which])
-
-
-def _between(route: Route, along_m: Floats, first_m: float, last_m: float) -> Route:
-    """The stretch of a route between two places along it, with a point at each of its ends."""
-    inside = along_m[(along_m > first_m + 0.5) & (along_m < last_m - 0.5)]
-    at_m = np.concatenate([[first_m], inside, [last_m]])
-    lat, lon, altitude = (
-        np.interp(at_m, along_m, column)
-        for column in (route.latitude_deg, route.longitude_deg, route.altitude_m)
-    )
-    return Route(lat, lon, altitude)
 
 
 def _neutral(stage: Stage, drawn_m: float) -> float:
@@ -263,17 +171,12 @@ def _unfold(
         if lap is not None:
             from_m, length_m = lap.from_m, lap.length_m
         first_m, end_m = min(from_m, last_m), min(from_m + length_m, last_m)
-        parts.append(_between(route, along_m, done_m, max(end_m, done_m)))
-        parts.extend([_between(route, along_m, first_m, end_m)] * count)
+        parts.append(between(route, along_m, done_m, max(end_m, done_m)))
+        parts.extend([between(route, along_m, first_m, end_m)] * count)
         done_m = max(end_m, done_m)
         left_out_m += count * length_m
-    parts.append(_between(route, along_m, done_m, last_m))
-    joined = (np.concatenate(columns) for columns in zip(*map(_columns, parts), strict=True))
-    return _without_stops(Route(*joined))
-
-
-def _columns(route: Route) -> tuple[Floats, Floats, Floats]:
-    return route.latitude_deg, route.longitude_deg, route.altitude_m
+    parts.append(between(route, along_m, done_m, last_m))
+    return without_stops(joined(parts))
 
 
 def _finish_of(stage: Stage, passes: tuple[float, ...], neutral_m: float) -> float:
@@ -286,22 +189,38 @@ def _finish_of(stage: Stage, passes: tuple[float, ...], neutral_m: float) -> flo
 
 def _end_at(route: Route, along_m: Floats, finish_m: float) -> tuple[Route, Floats]:
     """The route up to the finish line, which may have moved since it was drawn."""
-    if finish_m < _FINISH_OFF_M:
+    if finish_m < _START_OFF_M:
         raise Misconfigured(
             "stage.toml, finish: it lies where route.gpx begins",
             "If the route is drawn from finish to start, turn it round.",
         )
-    ended = _without_stops(_between(route, along_m, 0.0, finish_m))
+    ended = without_stops(between(route, along_m, 0.0, finish_m))
     return ended, along(ended)
 
 
-def _check_scale(wanted_m: float, drawn_m: float) -> None:
+def count_that_fits(
+    stage: Stage, laps: tuple[Lap | None, ...], short_m: float
+) -> tuple[Circuit, int] | None:
+    """The circuit and the count of laps that would explain a difference from the road book."""
+    for circuit, lap in zip(stage.laps, laps, strict=True):
+        length_m = circuit.length_km * 1000.0 if lap is None else lap.length_m
+        more = round(short_m / length_m)
+        if more != 0 and circuit.count + more > 0 and abs(more * length_m - short_m) < length_m / 5:
+            return circuit, circuit.count + more
+    return None
+
+
+def _check_scale(
+    stage: Stage, laps: tuple[Lap | None, ...], wanted_m: float, drawn_m: float
+) -> None:
     if abs(wanted_m / drawn_m - 1.0) <= _SCALE_OFF:
         return
-    laps = wanted_m / drawn_m
     hint = "Correct length_km, neutral_km or laps, or export the whole route."
-    if laps > 1.5 and abs(laps - round(laps)) < _SCALE_NEAR * laps:
-        hint += f" If it draws one of {round(laps)} laps, say so in laps."
+    fits, times = count_that_fits(stage, laps, wanted_m - drawn_m), wanted_m / drawn_m
+    if fits is not None:
+        hint += f" {fits[1]} laps from km {fits[0].from_km:g} would fit."
+    elif not laps and times > 1.5 and abs(times - round(times)) < _SCALE_NEAR * times:
+        hint += f" If it draws one of {round(times)} laps, say so in laps."
     raise Misconfigured(
         f"route.gpx is {drawn_m / 1000:.1f} km long where stage.toml says "
         f"{wanted_m / 1000:.1f} km with the neutral zone",

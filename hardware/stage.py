@@ -22,6 +22,7 @@ __all__ = [
 
 KINDS = ("road", "time-trial")
 _FILES = ("stage.toml", "route.gpx", "startlist.csv", "checkpoints.csv", "weather.csv")
+_OVERLAP_KM = 0.2  # a road book rounds
 _KEYS = ("name", "kind", "start_at", "length_km", "neutral_km", "laps", "finish")
 
 
@@ -120,6 +121,9 @@ class _Book:
         try:
             self._source = data.decode("utf-8-sig")
             self._table = tomllib.loads(self._source)
+        except UnicodeDecodeError as error:
+            line = data[: error.start].count(b"\n") + 1
+            raise Misconfigured(f"stage.toml, line {line}: not UTF-8", "Save it so.") from error
         except ValueError as error:
             raise Misconfigured(f"stage.toml: {error}", "Mend its TOML syntax.") from error
         for key in self._table:
@@ -164,7 +168,7 @@ class _Book:
             raise self.wrong("laps", "write a list of { from_km, length_km, count }")
         circuits = sorted(map(self._circuit, entries), key=lambda circuit: circuit.from_km)
         for one, other in pairwise(circuits):
-            if one.from_km + one.length_km * one.count > other.from_km + 1e-6:
+            if one.from_km + one.length_km * one.count > other.from_km + _OVERLAP_KM:
                 raise self.wrong(
                     "laps", f"the circuits from km {one.from_km:g} and {other.from_km:g} overlap"
                 )

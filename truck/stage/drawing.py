@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardware.gpx import Route
+from hardware.polyline import steps
 from hardware.profile import profile_of
-from hardware.route import steps
 from hardware.stage import Stage
 from truck.race.course import Course
 from truck.race.meetings import CROSSING, OPPOSITE, SAME, Meeting, meetings_of

@@ -7,6 +7,7 @@ import numpy as np
 
 from hardware.checkpoints import KINDS
 from hardware.laps import Lap
+from hardware.route import count_that_fits
 from hardware.stage import Circuit, Stage
 from truck.race.climbs import Climb, rises_of
 from truck.race.course import Course
@@ -43,7 +44,14 @@ def _length(stage: Stage, course: Course) -> Iterator[Doubt]:
     else:
         wanted_m = stage.length_km * 1000.0 + road.neutral_m
         off = road.drawn_m / wanted_m - 1.0
-        if abs(off) > _LENGTH_OFF:
+        fits = count_that_fits(stage, road.laps, wanted_m - road.drawn_m)
+        if abs(off) > _LENGTH_OFF and fits is not None:
+            yield Doubt(
+                "laps", f"stage.toml, laps from km {fits[0].from_km:g}",
+                f"{fits[0].count} laps make {km(road.drawn_m)} where length_km and neutral_km make "
+                f"{km(wanted_m)}; {fits[1]} would fit", "Correct count or length_km.",
+            )  # fmt: skip
+        elif abs(off) > _LENGTH_OFF:
             yield Doubt(
                 "length", "stage.toml, length_km",
                 f"it says {km(wanted_m)} with the neutral zone where {km(road.drawn_m)} are "

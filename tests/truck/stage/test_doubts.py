@@ -196,3 +196,17 @@ def test_weather_off_the_hours_the_road_or_the_unit_is_named() -> None:
 def test_a_neutral_zone_that_is_not_drawn_is_a_note() -> None:
     found = doubts(toml="neutral_km = 4.0\n")
     assert "begins at the flag" in one(found, "neutral")
+
+
+def test_a_lap_too_many_is_named_with_the_count_that_fits() -> None:
+    toml = (
+        f"length_km = {40 + 6 * np.pi}\n"
+        f"laps = [{{ from_km = 40.0, length_km = {2 * np.pi}, count = 4 }}]\n"
+    )
+    x_m, y_m = roads.lap_stage(4, way_in_m=40_000.0)
+    stage = stage_from_files({
+        "stage.toml": f'name = "T"\nkind = "road"\n{toml}'.encode(),
+        "route.gpx": roads.drawn(x_m, y_m),
+    })  # fmt: skip
+    said = [str(doubt) for doubt in doubts_of_papers(stage, Course(stage))]
+    assert any("4 laps make 65.1 km" in text and "3 would fit" in text for text in said)
