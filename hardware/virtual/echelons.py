@@ -75,7 +75,7 @@ class Echelons:
         low, high = _LASTS_S
         until_s = now_s + low + (high - low) * self._draw.random()
         self._rests_until_s = until_s + _REST_S
-        tactics.push(until_s)
+        tactics.push(int(rows[0]), until_s)
         wide = _WIDTH * (1.0 + 3.0 * self._draw.random(_CUTS_MOST))
         cuts = [cut for cut in np.cumsum(wide).astype(np.int64).tolist() if cut < len(rows) - 1]
         front_mps = float(state.speed_mps[rows[0]])

@@ -114,10 +114,15 @@ def _lead_w(state: State, rows: NDArray[np.int64], cp_w: Floats) -> Floats:
     return np.asarray(pace * cp_w * soft)
 
 
-def halt(state: State, now_s: float) -> None:
-    """Brake and hold those who stop, at the edge of the road; let go those whose time is up."""
+def halt(state: State, moved: NDArray[np.int64], now_s: float) -> None:
+    """Brake and hold those who stop, at the edge of the road; let go those whose time is up.
+
+    Riders in `moved` have had their second already: they brake from the next one on.
+    """
     stands = state.status == Status.STOPPED
-    rows = np.flatnonzero((stands | state.riding) & (state.halted_s > now_s))
+    holds = (stands | state.riding) & (state.halted_s > now_s)
+    holds[moved] = False
+    rows = np.flatnonzero(holds)
     state.status[stands & (state.halted_s <= now_s)] = Status.RACING
     if len(rows) == 0:
         return

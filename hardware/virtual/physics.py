@@ -17,16 +17,16 @@ _SEA_AIR_KGPM3 = 1.225  # at 15 degrees C
 
 # Blocken et al. 2018 (J Wind Eng Ind Aerodyn 179:319): 5 to 10 % of a lone rider's drag in the
 # belly of a peloton, two thirds right behind one wheel, half behind two or three.
-_BELLY = 0.05
+_BELLY = 0.04
 _SHIELD = 0.55  # so that one rider close ahead leaves 0.66
 _PUSHED = 0.96  # a rider close behind fills the wake
 _NEAR_M, _MIDDLE_M, _FAR_M = 4.0, 12.0, 30.0
-_MIDDLE_WEIGHT, _FAR_WEIGHT = 0.5, 0.15
+_MIDDLE_WEIGHT, _FAR_WEIGHT = 0.6, 0.3
 
 
 def air_kgpm3(altitude_m: Floats, temperature_degc: float) -> Floats:
-    """Density of the air, a parabola through the standard atmosphere (0.2 % off at 2,500 m)."""
-    thin = 1.0 - 9.55e-5 * altitude_m + 3.0e-9 * altitude_m * altitude_m
+    """Density of the air: a parabola through the pressures of ISO 2533 at 0, 1,000 and 2,500 m."""
+    thin = 1.0 - 1.182e-4 * altitude_m + 5.23e-9 * altitude_m * altitude_m
     return np.asarray(_SEA_AIR_KGPM3 * thin * 288.15 / (273.15 + temperature_degc))
 
 

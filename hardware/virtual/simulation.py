@@ -127,7 +127,7 @@ class _Race:
             motion.move(state, self.field, self._ground, bunch, places, shelter, now_s, restless)
         self._happenings.act(state, now_s, self._log)
         self._book.act(state, now_s)
-        motion.halt(state, now_s)
+        motion.halt(state, bunch.rows, now_s)
         if self._finished_s >= 0:
             self._rollout.move(state, np.flatnonzero(state.status == Status.FINISHED))
         motion.live(state, self.field, restless)

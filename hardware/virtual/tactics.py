@@ -24,6 +24,7 @@ _UPHILL, _UPHILL_MOST = 3.0, 0.12  # of power more, a unit of slope: what saves 
 _UPWIND_PER_MPS, _UPWIND_MOST = 0.012, 0.08
 _EASIEST, _HARDEST = 0.66, 1.15
 _PUSH, _HUNT = 1.15, 1.04
+_DANGER = 20  # riders ahead who are no break but a half of the field
 _EASY = 0.50  # soft-pedalling, as while many stop
 _BREAK, _BREAK_CLIMB = 0.97, 0.97
 _WAITS, _WAITS_S = 0.70, 40.0  # one between break and peloton sits up
@@ -65,6 +66,7 @@ class Tactics:
         self._easy_until_s = 0.0
         self._hunt_until_s = 0.0
         self._push_until_s = 0.0
+        self._pusher = 0
 
     def ease(self, until_s: float) -> None:
         """Let the peloton soft-pedal until then."""
@@ -74,8 +76,9 @@ class Tactics:
         """Let the peloton go after those in front until then."""
         self._hunt_until_s = until_s
 
-    def push(self, until_s: float) -> None:
-        """Let the peloton ride as hard as it can until then, to break it up."""
+    def push(self, row: int, until_s: float) -> None:
+        """Let a rider's group ride as hard as it can until then, to break up the peloton."""
+        self._pusher = row
         self._push_until_s = until_s
 
     def lead(self, state: State, outlook: Outlook) -> None:
@@ -85,6 +88,9 @@ class Tactics:
         pace = np.where(number < main, self._break_pace(outlook), self._tail_pace(outlook))
         pace[main] = self._peloton_pace(outlook)
         pace *= self._by_terrain(state, outlook)
+        if outlook.now_s < self._push_until_s:
+            group = bunch.group[bunch.rows == self._pusher]
+            pace[group] = _PUSH
         left = (state.w_balance_j / self._field.w_prime_j)[bunch.leader]
         pace = np.minimum(pace, _SPENT + _SPENT_SLOPE * left)
         held = ~state.free[bunch.rows]
@@ -102,15 +108,14 @@ class Tactics:
     def _peloton_pace(self, outlook: Outlook) -> float:
         if outlook.now_s < self._easy_until_s:
             return _EASY
-        if outlook.now_s < self._push_until_s:
-            return _PUSH
         main = outlook.main
         to_go_m = float(outlook.to_go_m[main])
         finale = max((pace for within_m, pace in _FINALE if to_go_m < within_m), default=0.0)
         late = 1.0 - min(1.0, to_go_m / _LATE_M)
         climb = self._climb + (self._last_climb - self._climb) * late
         pace = climb if outlook.uphill[main] else _CRUISE
-        if main > 0 and outlook.now_s < self._hunt_until_s:
+        danger = (outlook.bunch.size[:main] >= _DANGER).any()
+        if main > 0 and (outlook.now_s < self._hunt_until_s or danger):
             return max(pace, finale, _HUNT)
         if main > 0:
             pace += _PACE_PER_S * (float(outlook.gap_s[main]) - self._allowed_s(to_go_m))
@@ -191,4 +196,5 @@ class Tactics:
         best = np.maximum.reduceat(strength, bunch.first)[bunch.group]
         weak = outlook.uphill[bunch.group] & (strength < _LEADS * best)
         idle = ~outlook.uphill[bunch.group] & (bunch.group == outlook.main) & ~works[bunch.rows]
-        state.shy[bunch.rows] = weak | idle
+        pushed = outlook.now_s < self._push_until_s
+        state.shy[bunch.rows] = weak | (idle & (not pushed))

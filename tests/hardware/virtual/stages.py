@@ -1,0 +1,31 @@
+"""Small stages for the simulator's tests, made without files."""
+
+import numpy as np
+
+from hardware.stage import Checkpoint, Route, Stage, Starter
+from hardware.virtual.course import loop_course
+
+START_S = 1_800_000_000.0
+
+
+def loop_stage(
+    seed: int, length_m: float, kind: str = "road", checkpoints: tuple[Checkpoint, ...] = ()
+) -> Stage:
+    """A hilly loop."""
+    course = loop_course(seed, length_m)
+    route = Route(course.latitude_deg, course.longitude_deg, course.altitude_m)
+    return stage_on(route, kind, checkpoints)
+
+
+def straight_stage(length_m: float, gradient: float = 0.0) -> Stage:
+    """A straight road to the east, of one slope."""
+    along_m = np.arange(0.0, length_m + 1.0, 100.0)
+    latitude = np.full(len(along_m), 47.0)
+    longitude = 2.0 + along_m / (111_320.0 * np.cos(np.radians(47.0)))
+    return stage_on(Route(latitude, longitude, 100.0 + gradient * along_m))
+
+
+def stage_on(route: Route, kind: str = "road", checkpoints: tuple[Checkpoint, ...] = ()) -> Stage:
+    """A stage without start list on a route."""
+    no_riders: tuple[Starter, ...] = ()
+    return Stage("Test", kind, START_S, None, 0.0, (), None, route, no_riders, checkpoints)
