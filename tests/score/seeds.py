@@ -2,6 +2,10 @@
 
 What is made stays under build/score/<seed>, with a key of all it was made from: a change in truck/
 replays again and does not simulate again, a change in hardware/ does both.
+
+A simulated stage has so many gorges and misbound trackers whatever its length and field, for they
+are those of a whole stage of 176 riders. Shorter stages of fewer riders get their part of them, so
+that a kilometre and a rider meet as many as on a whole one.
 """
 
 import hashlib
@@ -9,6 +13,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +30,7 @@ import wind
 from aims import Pair
 from scene import Missing, Scene
 
+from hardware.virtual.faults import Faults, faults_of
 from hardware.virtual.scenario import kind_of, write_scenario
 from hardware.virtual.simulate import simulate_stage
 from truck.replay import replay
@@ -33,6 +39,12 @@ _ROOT = Path(__file__).resolve().parents[2]
 # a race of so many minutes on the road is about so long; the last come in a quarter later
 _KM_A_MINUTE = 0.6
 _LATE = 1.25
+_WHOLE_MINUTES, _WHOLE_RIDERS = 270.0, 176.0
+_BY_ROAD = ("gorges", "tunnels")
+_BY_RIDERS = (
+    "clocks", "stale", "yesterday", "dead", "swaps", "swaps_silent", "wrong_pairs", "roofs",
+    "doubles_on_roofs", "rider_gaps",
+)  # fmt: skip
 MEASURES: tuple[Callable[[Scene], dict[str, Pair]], ...] = (
     progress.figures, motion.figures, gaps.figures, groups.figures, incidents.figures,
     effort.figures, wind.figures, standings.figures,
@@ -88,7 +100,22 @@ def _simulate(seed: int, size: Size, out: Path) -> None:
     length_km = size.minutes * _KM_A_MINUTE or None
     seconds = round(size.minutes * 60 * _LATE) or None
     write_scenario(stage, seed, length_km=length_km, riders=size.riders)
-    simulate_stage(stage, out, seed, seconds=seconds)
+    simulate_stage(stage, out, seed, seconds=seconds, faults=part_of_faults(seed, size))
+
+
+def part_of_faults(seed: int, size: Size) -> Faults:
+    """The seed's faults, thinned to the size of the stage; each stays or goes by the seed."""
+    minutes = size.minutes or _WHOLE_MINUTES
+    whole = faults_of(seed, minutes / 60.0)
+    draw = np.random.default_rng((seed, 11))
+    kept = {
+        name: int(draw.binomial(getattr(whole, name), min(1.0, share)))
+        for names, share in (
+            (_BY_ROAD, minutes / _WHOLE_MINUTES), (_BY_RIDERS, size.riders / _WHOLE_RIDERS)
+        )
+        for name in names
+    }  # fmt: skip
+    return replace(whole, **kept)
 
 
 def _replay(

@@ -194,13 +194,13 @@ def test_an_alarm_counts_from_the_first_time_it_was_said_to_be_a_crash() -> None
 # --- effort, echelons
 
 
-def test_a_window_is_five_minutes_end_to_end_and_whole() -> None:
+def test_a_window_is_five_whole_minutes_and_begins_every_minute() -> None:
     values = np.concatenate([np.full((300, 1), 200.0), np.full((300, 1), 300.0), np.ones((50, 1))])
-    values[450] = NAN
+    values[600] = NAN
     means = effort.windows(values)
-    assert means[0, 0] == 200.0
-    assert means.shape == (2, 1)
-    assert math.isnan(means[1, 0])
+    assert means[:, 0].tolist() == pytest.approx([200.0, 220.0, 240.0, 260.0, 280.0, 300.0])
+    values[299] = NAN
+    assert np.isnan(effort.windows(values)[:, 0]).tolist() == [True] * 5 + [False]
 
 
 def test_the_f1_of_echelons_counts_those_found_and_the_alerts_that_were_right() -> None:

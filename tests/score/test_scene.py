@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import run
+import seeds
 import sparse
 import typer
 from figure import pooled
@@ -145,6 +146,16 @@ def test_seeds_kept_aside_are_odd_and_open_ones_even() -> None:
     assert run.seeds_of("2,12", 8) == [2, 12]
     with pytest.raises(typer.BadParameter):
         run.seeds_of("odd ones", 8)
+
+
+def test_a_short_stage_of_few_riders_has_its_part_of_the_faults_of_a_whole_one() -> None:
+    short = [seeds.part_of_faults(seed, seeds.Size(60, 60)) for seed in range(0, 800, 2)]
+    whole = [seeds.faults_of(seed, 4.5) for seed in range(0, 800, 2)]
+    for name, share in (("gorges", 60 / 270), ("clocks", 60 / 176)):
+        counts = [sum(getattr(faults, name) for faults in each) for each in (short, whole)]
+        assert counts[0] == pytest.approx(share * counts[1], rel=0.2)
+    assert short == [seeds.part_of_faults(seed, seeds.Size(60, 60)) for seed in range(0, 800, 2)]
+    assert seeds.part_of_faults(2, seeds.Size(176, 0)) == seeds.faults_of(2, 4.5)
 
 
 # --- progress
