@@ -77,8 +77,12 @@ class Desk:
         self._waiting: SimpleQueue[tuple[Ruling, Future[dict[str, Any]]]] = SimpleQueue()
 
     def in_force(self) -> list[dict[str, Any]]:
-        """What holds, as the status shows it."""
-        return [document_of(r) | {"said": said(r)} for r in self._rulings.in_force()]
+        """What holds, as the status shows it; notes are for `truck rulings` alone."""
+        return [
+            {"number": r.number, "at_us": r.at_us, "by": r.by, "said": said(r),
+             "until_us": r.until_us}
+            for r in self._rulings.in_force()
+        ]  # fmt: skip
 
     def ask(self, wish: dict[str, Any]) -> dict[str, Any]:
         """Have a decision made a ruling.
@@ -104,7 +108,9 @@ class Desk:
         except TimeoutError:
             if answer.cancel():
                 raise Unavailable("the truck is too busy to journal it; nothing changed") from None
-            return answer.result()
+            raise Unavailable(
+                "the truck did not say in time whether it is journalled: see `truck rulings HOME`"
+            ) from None
 
     def turn(self) -> None:
         """Write what waits."""

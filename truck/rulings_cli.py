@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from hardware import home
+from hardware.errors import Misconfigured
 from truck import tables
 from truck.config import TruckConfig, TruckHome
 
@@ -135,7 +136,7 @@ def _rule(folder: Path, as_json: bool, by: str, note: str, **wish: Any) -> None:
     from truck.questions import ask_ruling
 
     _config(folder)
-    wish |= {"by": by or getpass.getuser(), "note": note}
+    wish |= {"by": by or _login(), "note": note}
     ruling = ask_ruling(TruckHome(folder), wish)
     if as_json:
         typer.echo(json.dumps(ruling))
@@ -145,6 +146,13 @@ def _rule(folder: Path, as_json: bool, by: str, note: str, **wish: Any) -> None:
     typer.echo(
         f"{already}ruling {ruling['number']}: {ruling['said']} ({ruling['by']}, {at:%H:%M:%S} UTC)"
     )
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise Misconfigured("this login has no name", "Say who decides with --by.") from error
 
 
 def _config(folder: Path) -> TruckConfig:
