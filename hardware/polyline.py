@@ -10,6 +10,7 @@ from hardware.gpx import Route
 Floats = NDArray[np.float64]
 
 _FINISH_OFF_M = 300.0
+_PASS_M = 50.0  # what two drawn passes of one line may differ by: a wide road, a recorder's error
 _SAME_PLACE_M = 0.5
 _GEOD = Geod(ellps="WGS84")
 
@@ -86,7 +87,7 @@ def passes_of(
         raise Misconfigured(
             f"stage.toml, finish: {nearest_m:.0f} m from the nearest point of route.gpx", hint
         )
-    near = np.flatnonzero(off_m <= max(nearest_m * 1.5, nearest_m + 20.0))
+    near = np.flatnonzero(off_m <= nearest_m + _PASS_M)
     # one pass is a run of near segments, of which the nearest counts
     runs = np.split(near, np.flatnonzero(np.diff(at_m[near]) > 2 * _FINISH_OFF_M) + 1)
     best = [int(run[np.argmin(off_m[run])]) for run in runs]

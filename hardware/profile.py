@@ -107,7 +107,9 @@ def _outliers(along_m: Floats, level_m: Floats) -> NDArray[np.bool_]:
     count = len(level_m)
     if count < 5:
         return np.zeros(count, np.bool_)
-    padded = np.pad(level_m, 2, mode="edge")
+    # beyond its ends the line goes straight on
+    before_m, after_m = 2 * level_m[1] - level_m[2], 2 * level_m[-2] - level_m[-3]
+    padded = np.concatenate([[before_m] * 2, level_m, [after_m] * 2])
     middle_m = np.median(np.stack([padded[k : k + count] for k in range(5)]), axis=0)
     spacing_m = np.gradient(along_m)
     sigma_m = math.sqrt(_noise(along_m, level_m)[0])

@@ -86,6 +86,14 @@ def test_no_jump_of_the_drawing_becomes_a_wall(spacing_m: float, shape: str) -> 
     assert error_pct(drawn_at_m, drawn_m, 0).mean() < AIM_PCT
 
 
+@pytest.mark.parametrize("end", [0, -1])
+def test_a_wrong_first_or_last_point_is_left_out(end: int) -> None:
+    at_m, level_m, gradient_pct = road(4)
+    drawn_m = level_m.copy()
+    drawn_m[end] += 25.0
+    assert np.abs(profile_of(at_m, drawn_m).gradient_pct).max() < np.abs(gradient_pct).max() + 1.0
+
+
 def test_a_real_wall_stays_one() -> None:
     at_m = np.arange(0.0, 4_000.0, 20.0)
     level_m = 100.0 + np.clip(at_m - 2_000.0, 0.0, 400.0) * 0.25  # 400 m at 25 %

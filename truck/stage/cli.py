@@ -30,7 +30,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on std
 
 @app.command("import")
 def import_(
-    gpx: Annotated[Path, typer.Argument(help="Track or route, .gpx or .gpx.gz.")],
+    gpx: Annotated[
+        Path, typer.Argument(help="Track or route (.gpx), or a ride (.fit .tcx .csv); also .gz.")
+    ],
     folder: Annotated[Path, typer.Argument(help="Where to make the stage folder.")],
     name: Annotated[str | None, typer.Option(help="Else the name in the GPX.")] = None,
     kind: Annotated[str, typer.Option(help="road or time-trial.")] = "road",

@@ -17,8 +17,9 @@ import numpy as np
 
 from hardware.checkpoints import KINDS
 from hardware.errors import Damaged, Misconfigured
-from hardware.gpx import Drawing, Waypoint, read_drawing
+from hardware.gpx import Drawing, Route, Waypoint, read_drawing
 from hardware.keys import write_file
+from hardware.rides import read_rides
 from hardware.stage import Circuit, stage_from_files
 from truck.race.course import Course
 
@@ -60,9 +61,10 @@ class Imported:
 
 
 def import_stage(gpx: Path, folder: Path, particulars: Particulars) -> Imported:
-    """Make `folder` a stage from a GPX file, gzipped or not.
+    """Make `folder` a stage from a GPX file or a recorded ride, gzipped or not.
 
-    Times, heart rates and whatever else was recorded stay behind: only the road is taken.
+    Times, heart rates and whatever else was recorded stay behind: only the road is taken. Of a
+    file with several riders it is the road of the one with the most readings.
 
     Raises:
         Misconfigured: the file draws no road, contradicts the particulars, or `folder` is in use.
@@ -70,7 +72,8 @@ def import_stage(gpx: Path, folder: Path, particulars: Particulars) -> Imported:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Misconfigured(f"{folder} exists and is not empty", "Choose a new folder.")
-    drawing = read_drawing(gpx.name, _bytes_of(gpx))
+    is_gpx = ".gpx" in [suffix.lower() for suffix in gpx.suffixes[-2:]]
+    drawing = read_drawing(gpx.name, _bytes_of(gpx)) if is_gpx else _ridden(gpx)
     name = particulars.name or drawing.name or gpx.name.split(".")[0]
     files = {"route.gpx": _gpx(drawing, name), "stage.toml": _toml(name, particulars)}
     course = Course(stage_from_files(files))
@@ -79,6 +82,12 @@ def import_stage(gpx: Path, folder: Path, particulars: Particulars) -> Imported:
         files["checkpoints.csv"] = _sheet(("km", "kind", "name"), rows)
     _write(folder, files)
     return Imported(len(drawing.route.latitude_deg), course.length_m / 1000.0, len(rows), left_out)
+
+
+def _ridden(path: Path) -> Drawing:
+    rides = read_rides(path)
+    name, ride = max(rides.items(), key=lambda item: len(item[1].latitude_deg))
+    return Drawing(name, Route(ride.latitude_deg, ride.longitude_deg, ride.altitude_m), ())
 
 
 def _bytes_of(gpx: Path) -> bytes:
