@@ -2,16 +2,17 @@
 
 Rules.
 - An alarm is an incident that is said, at any time, to be a crash with a probability of 0.5 or
-  more; it counts from the instant of that saying and with the bibs named in it. That it is called
-  something else later does not unsay it.
-- An alarm finds a true crash when one of its bibs crashed and it came from 5 s before to 120 s
-  after. Recall is over true crashes after the flag, of three riders or more and of fewer apart.
-- An alarm without such a bib is still of a crash when it lies within 150 m of one, in the same
-  time: riders held up behind a crash stand too. It adds nothing to recall.
-- Precision is alarms of a crash by all alarms, several of one crash counting once. What is left are
-  the false alarms.
-- First warning: from the true start to the first alarm that finds it, over crashes that were found.
-  First word: likewise to the first incident of any kind and probability.
+  more. Each such saying counts from its instant and with the bibs named in it; that the incident
+  is called something else later does not unsay it.
+- An alarm finds a true crash when one of its sayings names a rider who crashed, from 5 s before the
+  crash to 120 s after. Recall is over true crashes after the flag, of three riders or more and of
+  fewer apart.
+- An alarm that never names such a rider is still of a crash when it lies within 150 m of one in
+  that time: riders held up behind a crash stand too. It adds nothing to recall.
+- Precision is crashes with an alarm by the same and the false alarms, those of no crash; several
+  alarms of one crash count once.
+- First warning: from the true start to the first saying that finds it, over crashes that were
+  found. First word: likewise, of an incident of any kind and probability.
 - Recall, precision and delays are pooled over stages; devices are not told apart.
 """
 
@@ -44,19 +45,15 @@ def figures(scene: Scene) -> dict[str, tuple[Figure, Figure]]:
 
 
 def crash_alarms(said: Sequence[Alarm]) -> list[Alarm]:
-    """Of each incident, the first time it was said to be a crash rather than not."""
-    first: dict[int, Alarm] = {}
-    for alarm in said:
-        if alarm.kind == CRASH and alarm.probability >= SURE:
-            first.setdefault(alarm.incident_id, alarm)
-    return list(first.values())
+    """Whatever was said to be a crash rather than not."""
+    return [alarm for alarm in said if alarm.kind == CRASH and alarm.probability >= SURE]
 
 
 def judge(alarms: Sequence[Alarm], crashes: Sequence[Event]) -> dict[str, Figure]:
-    """The figures of one stage's crash alarms."""
+    """The figures of one stage's crash alarms, each told by one saying or more."""
     found: dict[int, float] = {}
     seen: set[int] = set()
-    false = 0
+    of_crash: dict[int, bool] = {}
     for alarm in sorted(alarms, key=lambda alarm: alarm.raised_s):
         in_time = [
             k for k, crash in enumerate(crashes)
@@ -67,7 +64,8 @@ def judge(alarms: Sequence[Alarm], crashes: Sequence[Event]) -> dict[str, Figure
         for k in hit:
             found.setdefault(k, max(0.0, alarm.raised_s - crashes[k].started_s))
         seen.update(hit or near[:1])
-        false += not hit and not near
+        of_crash[alarm.incident_id] = of_crash.get(alarm.incident_id, False) or bool(hit or near)
+    false = sum(not right for right in of_crash.values())
     mass = [len(crash.bibs) >= MASS for crash in crashes]
     taken_s = tuple(found.values())
     return {

@@ -179,7 +179,7 @@ def test_several_alarms_of_one_crash_count_once_and_riders_held_up_find_nothing(
     assert judged([alarm(4, 50, at=110.0, distance_m=5000.0)], crashes)["false alarms"] == 1.0
 
 
-def test_an_alarm_counts_from_the_first_time_it_was_said_to_be_a_crash() -> None:
+def test_only_what_was_said_to_be_a_crash_rather_than_not_is_an_alarm() -> None:
     said = [
         alarm(1, 7, at=10.0, p=0.3),
         Alarm(1, "mechanical", frozenset({7}), 12.0, 0.9, 0.0),
@@ -189,6 +189,16 @@ def test_an_alarm_counts_from_the_first_time_it_was_said_to_be_a_crash() -> None
     ]
     (counted,) = incidents.crash_alarms(said)
     assert (counted.raised_s, counted.bibs) == (20.0, {7, 8})
+
+
+def test_a_crash_is_found_when_a_later_saying_names_a_rider_who_crashed() -> None:
+    crashes = [crash(1, 2, 3, at=100.0)]
+    found = judged([alarm(1, 50, at=104.0), alarm(1, 50, 2, at=109.0)], crashes)
+    assert found["recall of crashes of 3 or more"] == 1.0
+    assert found["first warning p50"] == 9.0
+    assert (found["precision"], found["false alarms"]) == (1.0, 0.0)
+    found = judged([alarm(1, 50, at=104.0), alarm(1, 50, 2, at=300.0)], crashes)
+    assert (found["recall of crashes of 3 or more"], found["false alarms"]) == (0.0, 1.0)
 
 
 # --- effort, echelons
