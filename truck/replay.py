@@ -32,6 +32,8 @@ Progress = Callable[[int, int], None]  # frames done, frames in all
 _SECOND_US = 1_000_000
 _FRAMES_A_GROUP = 600
 _LONGEST_S = 48 * 3600
+_LATE_S = 24 * 3600  # after the start nothing is of this stage
+_FEW = 0.01  # a share of readings that a long hole parts from the race
 _EARLY_S = 3 * 3600  # riders sign on less than this before the flag
 _TIME = pa.timestamp("us", "UTC")
 _REALS = {
@@ -149,18 +151,28 @@ def _check_free(out: Path) -> None:
 
 
 def _seconds(rows: Readings, start_at_s: float | None) -> range:
+    """The seconds of the race: trackers also send what they kept, and with clocks that are wrong.
+
+    Such readings are taken in like all others, but nobody wants the frames of a day between.
+    """
     if len(rows.bib) == 0:
         raise Misconfigured("no readings are left to replay", "Choose a later --until.")
-    first = int(-(-rows.measured_at_us[0] // _SECOND_US))
-    last = int(-(-rows.measured_at_us[-1] // _SECOND_US))
+    second = -(-rows.measured_at_us // _SECOND_US)
+    first, last = int(second[0]), int(second[-1])
+    if start_at_s is not None:
+        begin, end = int(start_at_s) - _EARLY_S, int(start_at_s) + _LATE_S
+        inside = second[(second >= begin) & (second <= end)]
+        if len(inside):
+            first, last = max(first, begin), int(inside[-1])
+    else:
+        holes = np.flatnonzero(np.diff(second) > _EARLY_S) + 1
+        strays = holes[holes <= _FEW * len(second)]
+        first = int(second[strays[-1]]) if len(strays) else first
     if last - first > _LONGEST_S:
         raise Misconfigured(
             f"the readings span {(last - first) / 86400:.1f} days, more than a stage",
-            "Give the files of one day.",
+            "Give the files of one day, and start_at in stage.toml.",
         )
-    if start_at_s is not None and last > start_at_s - _EARLY_S:
-        # trackers send what they kept from yesterday: that is taken in, but not a day's frames
-        first = max(first, int(start_at_s) - _EARLY_S)
     return range(first, last + 1)
 
 

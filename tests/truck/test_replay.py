@@ -147,7 +147,7 @@ HEAD = b"measured_at,bib,latitude_deg,longitude_deg\n"
         ("r.parquet", b"PAR1 but no more", Damaged, ["no whole Parquet file"]),
         ("r.fit", b"no fit", Damaged, ["r.fit"]),
         ("r.xlsx", b"PK", Misconfigured, ["r.xlsx"]),
-        ("r.csv", HEAD + b"1,1,40.1,-105.2\n1595688383,1,40.1,-105.2\n", Misconfigured, ["days"]),
+        ("r.csv", HEAD + b"1,1,40.1,-105.2\n300000,1,40.1,-105.2\n", Misconfigured, ["days"]),
     ],
 )  # fmt: skip
 def test_bad_readings_are_one_sentence_and_leave_nothing(
@@ -190,3 +190,24 @@ def test_a_folder_with_something_else_is_left_alone_and_an_earlier_replay_replac
     assert told[-1] == (first["frames"], first["frames"])
     begins = dt.datetime.fromisoformat(first["from"]).timestamp()
     assert begins == pytest.approx(START_US / 1e6, abs=1)
+
+
+def test_strays_with_clocks_that_are_wrong_cost_no_days_of_frames(
+    stage: Path, shared: Path, tmp_path: Path
+) -> None:
+    rows = read_readings([shared / RIDES])
+    rows = rows.take(rows.measured_at_us <= START_US + 60_000_000)
+    early, late = rows.take(slice(0, 1)), rows.take(slice(0, 1))
+    # GNSS weeks roll over after 1,024 of them, and the next race is in a year
+    early = early._replace(measured_at_us=early.measured_at_us - 1024 * 7 * 86_400_000_000)
+    late = late._replace(measured_at_us=late.measured_at_us + 365 * 86_400_000_000)
+    whole = Readings._make(np.concatenate(c) for c in zip(early, rows, late, strict=True))
+    path = as_csv(whole, tmp_path / "strays.csv", iso=False)
+    summary = replay(stage, [path], tmp_path / "out")
+    assert summary["frames"] < 3600
+    (tmp_path / "bare").mkdir()
+    for name in ("route.gpx", "startlist.csv"):
+        (tmp_path / "bare" / name).write_bytes((stage / name).read_bytes())
+    (tmp_path / "bare" / "stage.toml").write_text('name = "Bare"\nkind = "road"\n')
+    path = as_csv(whole.take(slice(0, -1)), tmp_path / "early.csv", iso=False)
+    assert replay(tmp_path / "bare", [path], tmp_path / "again")["frames"] < 3600

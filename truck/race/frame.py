@@ -22,7 +22,7 @@ class RiderColumns:
     Distances are metres after the flag, ages and gaps seconds, NaN (or -1 for ids) where unknown.
     `status` and `quality` index `STATUSES` and `QUALITIES`. `gap_s` is brought to now over holes
     of the signal, `gap_measured_s` was measured with fixes of both at the road point `gap_at_m`.
-    Effort, wind and standings as `EffortColumns`, `WindColumns` and `StandingColumns` say.
+    `ruled` says that an operator's word stands in it. Effort, wind and standings as `EffortColumns`, `WindColumns` and `StandingColumns` say.
     """
 
     bib: NDArray[np.int32]
@@ -56,6 +56,7 @@ class RiderColumns:
     w_balance: Floats
     virtual_gap_s: Floats
     bonus_s: Floats
+    ruled: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,13 +88,16 @@ class Frame:
     changes: list[Change]
 
 
-def make_frame(course: Course, names: dict[int, tuple[str, str]], seen: Look) -> Frame:
+def make_frame(
+    course: Course, names: dict[int, tuple[str, str]], seen: Look, ruled: NDArray[np.bool_]
+) -> Frame:
     """The frame of one look.
 
     Args:
         course: the stage's.
         names: name and team by bib.
         seen: the look at the race.
+        ruled: whose row an operator's word has touched.
     """
     order, riders, scene = seen.order, seen.scene.riders, seen.scene
     bibs = riders.bib[order]
@@ -120,6 +124,7 @@ def make_frame(course: Course, names: dict[int, tuple[str, str]], seen: Look) ->
             longitude_deg=longitude_deg[order],
             power_w=riders.power_w[order],
             heart_rate_bpm=riders.heart_rate_bpm[order],
+            ruled=ruled[order],
             **{name: column[order] for of in derived for name, column in of._asdict().items()},
         ),
         _groups(seen),

@@ -10,13 +10,15 @@ from hardware.stage import Stage
 from truck.race.course import Course, Floats
 from truck.race.finish import latch_finish
 from truck.race.frame import Frame, make_frame
-from truck.race.incidents import Change
+from truck.race.incidents import Change, judge
 from truck.race.look import Look, Memory, look, new_memory
+from truck.race.overrides import overruled
 from truck.race.passages import known_way, record_passages
 from truck.race.passes import Ints
 from truck.race.progress import LATE, UNPLACED, Fixes, Progress
 from truck.race.readings import Readings
 from truck.race.riders import NEVER_US, new_riders
+from truck.race.rulings import Ruling, Rulings
 from truck.race.snapshot import decode_snapshot, encode_snapshot
 from truck.race.speed import follow_speed, follow_way
 from truck.race.winds import Winds
@@ -53,6 +55,8 @@ class Race:
         self._begun_us = start_us
         self._progress = Progress(self.course, start_us)
         self._names = {starter.bib: (starter.name, starter.team) for starter in stage.startlist}
+        self._never_started = {starter.bib for starter in stage.startlist if starter.status}
+        self._rulings = Rulings()
         self._riders = new_riders(np.array(list(self._names), np.int32))
         self._memory = new_memory(len(self._names))
         self._index_rows()
@@ -129,7 +133,16 @@ class Race:
         if self._ahead is None or self._ahead[0].scene.at_us != at_us:
             memory = self._memory.copy()
             self._ahead = self._look(at_us, memory), memory
-        return make_frame(self.course, self._names, self._ahead[0])
+        seen, ruled = overruled(self._ahead[0], self._rulings)
+        return make_frame(self.course, self._names, seen, ruled)
+
+    def rule(self, ruling: Ruling) -> None:
+        """Take an operator's decision in; what was said of an incident is in `take_changes`."""
+        self._ahead = None
+        self._rulings.take(ruling)
+        if ruling.incident is not None:
+            change = judge(self._memory.incidents, ruling.incident, ruling.kind, ruling.at_us)
+            self._changes += [] if change is None else [(0, change)]
 
     def take_changes(self) -> list[tuple[int, Change]]:
         """What was newly said of incidents since the last call, each with its row's tick."""
@@ -148,6 +161,7 @@ class Race:
         columns = self._riders.columns()
         for room, rows in self._memory.rooms().items():
             columns |= {f"{room}.{name}": column for name, column in rows.columns().items()}
+        facts["rulings"] = self._rulings.facts()
         facts["rooms"] = {room: rows.facts for room, rows in self._memory.rooms().items()}
         return encode_snapshot(columns, facts)
 
@@ -170,6 +184,7 @@ class Race:
         for room, rows in fresh.rooms().items():
             rows.facts = facts["rooms"][room]
         self._memory, self._ahead = fresh, None
+        self._rulings = Rulings.of(facts["rulings"])
         self._field_m = np.nan if facts["field_m"] is None else float.fromhex(facts["field_m"])
         self._field_us = int(facts["field_us"])
         self._begun_us = facts["begun_us"]
@@ -237,7 +252,7 @@ class Race:
         return self._look(at_us, self._memory)
 
     def _look(self, at_us: int, memory: Memory) -> Look:
-        out = np.zeros(len(self._riders.bib), np.bool_)
+        out = np.isin(self._riders.bib, sorted(self._never_started | self._rulings.abandoned_bibs))
         return look(self.course, self.stage, self._winds, self._riders, memory, out, at_us)
 
     def _rows_of(self, bibs: NDArray[np.int32]) -> Ints:

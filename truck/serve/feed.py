@@ -66,6 +66,7 @@ def encode_frame(frame: Frame, extras: Mapping[str, Any]) -> bytes:
             "group_id": [None if group < 0 else group for group in riders.group_id.tolist()],
             "status": [STATUSES[status] for status in riders.status.tolist()],
             "quality": [QUALITIES[quality] for quality in riders.quality.tolist()],
+            "ruled": riders.ruled.tolist(),
             **{name: _column(name, getattr(riders, name)) for name in _DIGITS},
         },
         "groups": {
