@@ -1,10 +1,14 @@
 """The course: laps, gradients, climbs, and where it meets itself."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import roads
 
-from hardware.stage import stage_from_files
+from hardware.polyline import along
+from hardware.rides import read_rides
+from hardware.stage import Circuit, Route, Stage, stage_from_files
 from truck.race.climbs import climbs_of
 from truck.race.course import RUN_OUT_M, Course
 from truck.race.meetings import CROSSING, OPPOSITE, SAME, meetings_of
@@ -123,3 +127,38 @@ def test_the_lap_of_a_distance_is_counted_from_the_circuit_s_line() -> None:
     road = course(*roads.lap_stage(1), toml=toml)
     at_m = np.array([100.0, 5_100.0, 5_000 + 1.5 * LAP_M, 5_000 + 2.5 * LAP_M, np.nan])
     assert road.lap_at(at_m).tolist() == [0, 1, 2, 3, 0]
+
+
+def ridden(path: Path, laps: tuple[Circuit, ...] = (), until_m: float = np.inf) -> Course:
+    """The course that a recorded ride draws, or its first part."""
+    (ride,) = read_rides(path).values()
+    route = Route(ride.latitude_deg, ride.longitude_deg, ride.altitude_m)
+    keep = np.flatnonzero(along(route) < until_m)
+    part = Route(*(column[keep] for column in (route.latitude_deg, route.longitude_deg,
+                                               route.altitude_m)))  # fmt: skip
+    return Course(Stage("ride", "road", None, None, 0.0, laps, None, part, (), ()))
+
+
+@pytest.mark.parametrize("other", ["rider_C.gpx.gz", "rider_E.gpx.gz"])
+def test_two_recorders_of_one_road_agree_on_its_gradient(shared: Path, other: str) -> None:
+    one, two = (ridden(shared / "roubaix2020" / name) for name in ("rider_D.gpx.gz", other))
+    at_m = np.arange(2_200.0, 31_500.0, 50.0)
+    x_m, y_m = one.project(*two.place(at_m))
+    first_lap = one.distance_m < 30_500.0
+    apart_m = np.hypot(x_m[:, None] - one.x_m[first_lap], y_m[:, None] - one.y_m[first_lap])
+    near = apart_m.min(axis=1) < 20.0
+    assert near.mean() > 0.95
+    difference = two.gradient_at(at_m) - one.gradient_pct[first_lap][apart_m.argmin(axis=1)]
+    assert np.abs(difference[near]).mean() < 0.25
+
+
+@pytest.mark.parametrize("until_m", [30_000.0, 31_000.0, 40_000.0])
+def test_a_real_lap_drawn_once_closes_where_it_began(shared: Path, until_m: float) -> None:
+    path = shared / "roubaix2020" / "rider_D.gpx.gz"
+    once = ridden(path, (Circuit(0.2, 29.8, 2),), until_m)
+    assert once.road.unfolded
+    assert once.length_m == pytest.approx(until_m + 29_850.0, abs=50.0)
+    jump_m = np.hypot(np.diff(once.x_m), np.diff(once.y_m))
+    assert jump_m.max() < 20.0
+    twice = ridden(path, (Circuit(0.2, 29.8, 2),))
+    assert (twice.road.unfolded, twice.road.laps[0] and twice.road.laps[0].drawn) == (False, 2)
