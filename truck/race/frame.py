@@ -22,7 +22,8 @@ class RiderColumns:
     Distances are metres after the flag, ages and gaps seconds, NaN (or -1 for ids) where unknown.
     `status` and `quality` index `STATUSES` and `QUALITIES`. `gap_s` is brought to now over holes
     of the signal, `gap_measured_s` was measured with fixes of both at the road point `gap_at_m`.
-    `ruled` says that an operator's word stands in it. Effort, wind and standings as `EffortColumns`, `WindColumns` and `StandingColumns` say.
+    `ruled` says that an operator's word stands in it. Effort, wind and standings are as
+    `EffortColumns`, `WindColumns` and `StandingColumns` say.
     """
 
     bib: NDArray[np.int32]
