@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from truck.race.course import Floats
+from truck.race.expectation import OPENING, Expected
+from truck.race.fixes import Fixes
 from truck.race.passes import Ints
 from truck.race.riders import BEAM, Riders
 
@@ -13,8 +15,9 @@ from truck.race.riders import BEAM, Riders
 # that two trackers that speak in turn for one rider do not make him jump to and fro
 FAVOUR = 12.0
 DECAY = 0.9
-MISS_COST = 10.0  # a fix that no pass explains: as bad as one 54 m off the line
+MISS_COST = 10.0  # a fix that no pass explains
 
+_COAST_US = 20_000_000
 _HOPELESS = 25.0
 _LAG_US = 60_000_000
 _APART_M = 15.0
@@ -89,3 +92,30 @@ def keep_best(riders: Riders, rows: Ints, at_us: Ints, beam: Beam) -> None:
     for name in _COLUMNS:
         getattr(riders, f"beam_{name}")[target] = getattr(beam, name)[order]
     riders.beam_prior[rows] -= riders.beam_prior[rows, :1]  # only differences count
+
+
+def missed(riders: Riders, fixes: Fixes, expected: Expected, coasting: NDArray[np.bool_]) -> Beam:
+    """Every hypothesis as it is if this fix is wrong or off the road.
+
+    Near the road it coasts on at the sensor's speed for a while, and elsewhere it stays.
+    """
+    fix, slot = np.nonzero(np.isfinite(riders.beam_cost[fixes.row]))
+    row, at_us = fixes.row[fix], fixes.at_us[fix]
+    since_us = at_us - riders.beam_placed_us[row, slot]
+    on = coasting[fix] & (since_us <= _COAST_US)
+    m = np.where(on, expected.m[fix, slot], riders.beam_m[row, slot])
+    opening = 1.0 + OPENING * np.minimum(expected.since_s[fix, slot], 5.0)
+    return Beam(
+        fix,
+        m,
+        np.where(on, expected.var_m2[fix, slot] * opening, riders.beam_var_m2[row, slot]),
+        np.where(on, at_us, riders.beam_at_us[row, slot]),
+        np.maximum(m, riders.beam_high_m[row, slot]),
+        DECAY * riders.beam_cost[row, slot] + MISS_COST,
+        riders.beam_prior[row, slot],
+        riders.beam_placed_us[row, slot],
+        riders.beam_born_us[row, slot],
+        riders.beam_fixed_m[row, slot],
+        riders.beam_way_m[row, slot],
+        slot == 0,
+    )

@@ -30,7 +30,7 @@ def latch_finish(
         from_us: when.
         at_us: of their fixes.
     """
-    to_m = riders.distance_m[rows]
+    to_m = riders.beam_m[rows, 0]
     placed = np.isfinite(to_m) & (riders.placed_us[rows] == at_us)
     sure = at_us - riders.seeded_us[rows] >= _SURE_US
     crossed = placed & sure & (to_m >= line_m)

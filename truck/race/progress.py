@@ -7,76 +7,47 @@ is a Kalman filter along the road, so a fix that jumps in a gorge hardly moves i
 stay behind are dropped after a fixed lag, so a lap is decided once and never flips.
 """
 
-from dataclasses import dataclass, fields
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
-from truck.race.beam import DECAY, MISS_COST, Beam, keep_best
+from truck.race.beam import DECAY, Beam, keep_best, missed
 from truck.race.course import Course, Floats
-from truck.race.passes import Candidates, Ints, Passes
+from truck.race.expectation import (
+    FIX_M2,
+    NEAR_S,
+    OUTLYING,
+    PRIOR_MOST,
+    Expected,
+    expected,
+    filtered,
+    first_prior,
+    way_since,
+)
+from truck.race.fixes import Fixes
+from truck.race.passes import Candidates, Passes
 from truck.race.riders import NEVER_US, Riders
 from truck.race.speed import SENSED_US
-from truck.race.strays import directions, follow_strays, is_foreign, keep_anchors, running
+from truck.race.strays import directions, follow_strays, keep_anchors, running
 
 OFF_ROUTE_M = 60.0
 OFF_ROUTE_US = 20_000_000
 GOOD, DOUBTFUL, OFF_ROUTE, LATE, UNPLACED = range(5)
 
 _GRACE_M = 25.0  # how far behind his furthest place a fix may lie
-_BACK_M = 20.0  # how far back a place may be published
+_BACK_M = 18.0  # how far back a place may be published: 20 m is too much
 _SLACK_M = 30.0
 _BURST_MPS, _BURST_S = 33.0, 30.0
 _LASTING_MPS = 22.0  # a descent's mean
-_NOISE_M = 12.0
+_NOISE_M, _LATERAL_MOST = 8.0, 9.0
 _HEADING_COST = 3.0
 _RIVAL = 10.0  # how near in cost another place makes the published one doubtful
-_PRIOR_PER_M, _PRIOR_MOST = 1e-3, 10.0
 _HOLE_S = 10.0
-_BESIDE_M, _BESIDE_MOST = 200.0, 4.0
 _STARTING_M = 1000.0  # how early the flag may have dropped, or how late it was written down
 _LINE_M = 100.0  # nobody is first seen nearer to the line
-_PLAIN_S, _PLAIN_OFF_M, _PLAIN_AHEAD_M = 7.0, 15.0, 30.0
+_PLAIN_OFF_M, _PLAIN_AHEAD_M = 15.0, 30.0
 
-# the filter along the road: two recorders of one ride differ by 1.2 to 1.6 m (shared data), and
-# a fix off to the side is as far off along the road
-_FIX_M2 = 4.0
-_SENSED_MPS, _UNSENSED_MPS, _CHANGE_MPS2 = 0.5, 1.0, 0.1
-_PACE_SHARE = 0.25  # how far a minute's pace is off over a hole
-_OUTLYING = 3.0  # standard deviations
+_AGREED_M, _ALIGNED_M = 30.0, 15.0
 _LIKELY = 1.5  # what runs along the road there is no other's
-_OPENING = 0.2  # how fast the gate opens for what keeps lying outside, a second
-
-
-@dataclass(frozen=True)
-class Fixes:
-    """One new fix of each of some riders; `row` is the rider's, each once.
-
-    Attributes:
-        begun_us: when the race began: the flag, or the first reading.
-        field_m: where most of the race is, NaN when nobody is placed.
-    """
-
-    row: Ints
-    at_us: Ints
-    x_m: Floats
-    y_m: Floats
-    begun_us: int
-    field_m: float
-
-    def where(self, which: NDArray[np.bool_]) -> "Fixes":
-        """Some of them."""
-        of = {f.name: getattr(self, f.name)[which] for f in fields(self)[:4]}
-        return Fixes(**of, begun_us=self.begun_us, field_m=self.field_m)
-
-
-class _Expected(NamedTuple):
-    """Where hypotheses should be by now, shape (n, BEAM)."""
-
-    m: Floats
-    var_m2: Floats
-    since_s: Floats
 
 
 class Progress:
@@ -115,18 +86,19 @@ class Progress:
         """Take the fixes of which there is no doubt: one hypothesis, one road, where expected."""
         row, at_us = fixes.row, fixes.at_us
         m, high_m = riders.beam_m[row, 0], riders.beam_high_m[row, 0]
-        plain = (
+        plain: NDArray[np.bool_] = (
             np.isfinite(riders.beam_cost[row, 0])
             & ~np.isfinite(riders.beam_cost[row, 1])
             & (riders.beam_placed_us[row, 0] == riders.beam_at_us[row, 0])
             & (at_us > self._start_us)
+            & ~fixes.foreign
             & (riders.quality[row] == GOOD)
         )
         since_s = (at_us - riders.beam_at_us[row, 0]) / 1e6
-        plain &= since_s <= _PLAIN_S
+        plain &= since_s <= NEAR_S
         if not plain.any():
             return plain
-        likely_m, spread_m = self._way(riders, row, at_us, since_s)
+        likely_m, spread_m = way_since(riders, self._passes.stretch, row, at_us, since_s)
         about_m = np.where(plain, m + likely_m, 0.0)
         var_m2 = riders.beam_var_m2[row, 0] + spread_m * spread_m
         near = self._passes.about(fixes.x_m, fixes.y_m, about_m)
@@ -134,8 +106,8 @@ class Progress:
         along = east * near.east + north * near.north
         off_m = near.distance_m - about_m
         plain &= (np.abs(near.lateral_m) <= _PLAIN_OFF_M) & (np.abs(off_m) <= _PLAIN_AHEAD_M)
-        place_m, var_m2, strange = _filtered(off_m, near.lateral_m, about_m, var_m2, since_s)
-        plain &= (strange <= _OUTLYING) & ~(along < 0.5) & (place_m >= high_m - _BACK_M)
+        place_m, var_m2, strange = filtered(off_m, near.lateral_m, about_m, var_m2, since_s)
+        plain &= (strange <= OUTLYING) & ~(along < 0.5) & (place_m >= high_m - _BACK_M)
         row, at_us = row[plain], at_us[plain]
         fit = _lateral_cost(near.lateral_m) + _HEADING_COST * np.where(
             np.isnan(along), 0.0, 1.0 - along
@@ -148,31 +120,35 @@ class Progress:
         riders.beam_fixed_m[row, 0] = near.distance_m[plain]
         riders.beam_at_us[row, 0] = riders.beam_placed_us[row, 0] = at_us
         riders.placed_us[row] = at_us
-        riders.distance_m[row] = np.maximum(place_m[plain], riders.distance_m[row] - _BACK_M)
+        shown_m = np.maximum(place_m[plain], riders.distance_m[row] - _BACK_M)
+        riders.distance_m[row] = np.minimum(shown_m, self._course.length_m)
         riders.lateral_m[row] = near.lateral_m[plain]
         keep_anchors(riders, row, at_us, fixes.x_m[plain], fixes.y_m[plain])
         return plain
 
     def _follow_any(self, riders: Riders, fixes: Fixes) -> None:
         row = fixes.row
-        foreign = is_foreign(riders, row, fixes.at_us, fixes.x_m, fixes.y_m)
+        foreign = fixes.foreign.copy()
         low_m, high_m = self._windows(riders, fixes)
-        expected = self._expected(riders, fixes)
+        hoped = expected(riders, self._passes.stretch, fixes)
         near = self._passes.near(fixes.x_m, fixes.y_m, low_m, high_m)
         on_road = near.where(np.abs(near.lateral_m) <= OFF_ROUTE_M)
-        off_m = np.abs(on_road.distance_m - expected.m[on_road.fix, 0])
-        spread_m = np.sqrt(expected.var_m2[on_road.fix, 0])
-        foreign[on_road.fix[(off_m <= _LIKELY * spread_m) & running(riders, fixes)[on_road.fix]]] = False
+        off_m = np.abs(on_road.distance_m - hoped.m[on_road.fix, 0])
+        spread_m = np.sqrt(hoped.var_m2[on_road.fix, 0])
+        foreign[
+            on_road.fix[(off_m <= _LIKELY * spread_m) & running(riders, fixes)[on_road.fix]]
+        ] = False
         east, north = directions(riders, row, fixes.at_us, fixes.x_m, fixes.y_m)
-        moved = self._moved(riders, fixes, on_road, expected, low_m, high_m, east, north, foreign)
+        moved = self._moved(riders, fixes, on_road, hoped, low_m, high_m, east, north, foreign)
         coasting = np.zeros(len(row), np.bool_)
         coasting[near.fix] = True
         coasting &= fixes.at_us - riders.sensed_us[row] <= SENSED_US
-        missed = _missed(riders, fixes, expected, coasting & ~foreign)
-        beam = Beam._make(np.concatenate(pair) for pair in zip(moved, missed, strict=True))
+        lost = missed(riders, fixes, hoped, coasting & ~foreign)
+        beam = Beam._make(np.concatenate(pair) for pair in zip(moved, lost, strict=True))
         keep_best(riders, row, fixes.at_us, beam)
         self._publish(riders, fixes, near)
         agreed = riders.placed_us[row] == fixes.at_us
+        agreed &= np.abs(riders.lateral_m[row]) <= _AGREED_M
         keep_anchors(riders, row[agreed], fixes.at_us[agreed], fixes.x_m[agreed], fixes.y_m[agreed])
         if not agreed.all():
             self._look_for_strays(riders, fixes.where(~agreed), foreign[~agreed])
@@ -185,29 +161,10 @@ class Progress:
         east, north = directions(riders, fixes.row, fixes.at_us, fixes.x_m, fixes.y_m)
         aligned = np.zeros(count, np.bool_)
         along = east[near.fix] * near.east + north[near.fix] * near.north
-        aligned[near.fix[(along >= 0.7) & (np.abs(near.lateral_m) <= 30.0)]] = True
+        aligned[near.fix[(along >= 0.7) & (np.abs(near.lateral_m) <= _ALIGNED_M)]] = True
         anew = follow_strays(riders, fixes, foreign, aligned, ~np.isnan(east))
         riders.beam_cost[fixes.row[anew]] = np.inf
         riders.beam_m[fixes.row[anew]] = np.nan
-
-    def _way(
-        self, riders: Riders, row: Ints, at_us: Ints, since_s: Floats
-    ) -> tuple[Floats, Floats]:
-        """How far riders should have come since, and how uncertain that is, metres."""
-        speed_mps = np.where(since_s <= 10.0, riders.speed_mps[row], riders.pace_mps[row])
-        speed_mps = np.where(np.isnan(speed_mps), 0.0, speed_mps) * self._passes.stretch
-        sensed = at_us - riders.sensed_us[row] <= SENSED_US
-        near_m = np.where(sensed, _SENSED_MPS, _UNSENSED_MPS) + _CHANGE_MPS2 * since_s
-        spread_mps = np.where(since_s <= _PLAIN_S, near_m, _PACE_SHARE * speed_mps + 1.0)
-        return speed_mps * since_s, spread_mps * since_s
-
-    def _expected(self, riders: Riders, fixes: Fixes) -> _Expected:
-        row = fixes.row[:, None]
-        since_s = (fixes.at_us[:, None] - riders.beam_at_us[fixes.row]) / 1e6
-        since_s = np.minimum(since_s, 86_400.0)
-        likely_m, spread_m = self._way(riders, row, fixes.at_us[:, None], since_s)
-        var_m2 = riders.beam_var_m2[fixes.row] + spread_m * spread_m
-        return _Expected(riders.beam_m[fixes.row] + likely_m, var_m2, since_s)
 
     def _windows(self, riders: Riders, fixes: Fixes) -> tuple[Floats, Floats]:
         """How far back and forward each hypothesis may have got; empty ones low > high."""
@@ -218,7 +175,9 @@ class Progress:
         racing_s = np.maximum(fixes.at_us - fixes.begun_us, 0) / 1e6
         furthest_m = _STARTING_M + _coverable_m(racing_s)
         unplaced = ~alive[:, 0]
-        low_m[unplaced, 0] = np.maximum(self._course.start_m - 1.0, riders.floor_m[fixes.row[unplaced]])
+        low_m[unplaced, 0] = np.maximum(
+            self._course.start_m - 1.0, riders.floor_m[fixes.row[unplaced]]
+        )
         high_m[unplaced, 0] = self._course.length_m - _LINE_M
         # before the flag riders warm up to and fro, and nobody has passed it
         low_m[alive & (fixes.at_us <= self._start_us)[:, None]] = self._course.start_m - 1.0
@@ -229,7 +188,7 @@ class Progress:
         riders: Riders,
         fixes: Fixes,
         near: Candidates,
-        expected: _Expected,
+        expected: Expected,
         low_m: Floats,
         high_m: Floats,
         east: Floats,
@@ -242,14 +201,14 @@ class Progress:
         off = 1.0 - (east[fix] * near.east + north[fix] * near.north)
         fit = _lateral_cost(near.lateral_m) + _HEADING_COST * np.where(np.isnan(off), 0.0, off)
         off_m = near.distance_m[:, None] - expected.m[fix]
-        place_m, var_m2, strange = _filtered(
+        place_m, var_m2, strange = filtered(
             off_m, near.lateral_m[:, None], expected.m[fix], expected.var_m2[fix],
             expected.since_s[fix],
         )  # fmt: skip
         seed = ~np.isfinite(riders.beam_cost[row][:, 0])
         # what a way over a hole costs is not forgotten as a fix's misfit is
         hole = expected.since_s[fix] > _HOLE_S
-        past = riders.beam_prior[row] + np.where(hole, np.fmin(strange, _PRIOR_MOST), 0.0)
+        past = riders.beam_prior[row] + np.where(hole, np.fmin(strange, PRIOR_MOST), 0.0)
         strange = np.where(hole, 0.0, strange)
         cost = np.where(seed[:, None], np.inf, DECAY * riders.beam_cost[row] + strange)
         cost[foreign[fix]] = np.inf
@@ -259,7 +218,9 @@ class Progress:
         parent = np.argmin(np.rint((cost + past) * 1e6), axis=1)
         pick = np.arange(len(fix)), parent
         ways = np.isfinite(cost[pick])
-        prior = np.where(seed, self._prior(riders, row, near, fixes), past[pick])
+        prior = np.where(
+            seed, first_prior(riders, self._passes.stretch, row, near, fixes), past[pick]
+        )
         was_m = np.where(seed, -np.inf, riders.beam_high_m[row, parent])
         # before the flag a place may be taken back all the way
         was_m[at_us <= self._start_us] = -np.inf
@@ -268,7 +229,7 @@ class Progress:
         found = Beam(
             fix,
             here_m,
-            np.where(seed, _FIX_M2, var_m2[pick]),
+            np.where(seed, FIX_M2, var_m2[pick]),
             at_us,
             np.maximum(here_m, was_m),
             cost[pick] + fit,
@@ -289,16 +250,6 @@ class Progress:
         found.shown[younger] = False
         return Beam._make(column[ways] for column in found)
 
-    def _prior(self, riders: Riders, row: Ints, near: Candidates, fixes: Fixes) -> Floats:
-        """A first place is the likelier the nearer it is to the race, and to other riders."""
-        about_m = 0.0 if np.isnan(fixes.field_m) else fixes.field_m
-        from_field = np.minimum(np.abs(near.distance_m - about_m) * _PRIOR_PER_M, _PRIOR_MOST)
-        others_m = np.sort(riders.field_m[np.isfinite(riders.field_m)])
-        beside = np.searchsorted(others_m, near.distance_m + _BESIDE_M) - np.searchsorted(
-            others_m, near.distance_m - _BESIDE_M
-        )
-        return from_field + _BESIDE_MOST / (1.0 + beside)
-
     def _publish(self, riders: Riders, fixes: Fixes, near: Candidates) -> None:
         row = fixes.row
         placed_us = riders.beam_placed_us[row, 0]
@@ -309,7 +260,7 @@ class Progress:
         was_m, now_m = riders.distance_m[row], riders.beam_m[row, 0]
         # the published place never steps back further, whatever the hypotheses do
         shown_m = np.where(np.isnan(was_m), now_m, np.maximum(now_m, was_m - _BACK_M))
-        riders.distance_m[row[placed]] = shown_m[placed]
+        riders.distance_m[row[placed]] = np.minimum(shown_m, self._course.length_m)[placed]
         riders.placed_us[row[placed]] = placed_us[placed]
         # the offset of the pass nearest to the place, or of the nearest road when off it
         lateral_m = np.full(len(row), np.nan)
@@ -329,55 +280,8 @@ class Progress:
         riders.quality[row] = quality
 
 
-def _missed(
-    riders: Riders, fixes: Fixes, expected: _Expected, coasting: NDArray[np.bool_]
-) -> Beam:
-    """Every hypothesis as it is if this fix is wrong or off the road.
-
-    Near the road it coasts on at the sensor's speed for a while, and elsewhere it stays.
-    """
-    fix, slot = np.nonzero(np.isfinite(riders.beam_cost[fixes.row]))
-    row, at_us = fixes.row[fix], fixes.at_us[fix]
-    since_us = at_us - riders.beam_placed_us[row, slot]
-    on = coasting[fix] & (since_us <= OFF_ROUTE_US)
-    m = np.where(on, expected.m[fix, slot], riders.beam_m[row, slot])
-    opening = 1.0 + _OPENING * np.minimum(expected.since_s[fix, slot], 5.0)
-    return Beam(
-        fix,
-        m,
-        np.where(on, expected.var_m2[fix, slot] * opening, riders.beam_var_m2[row, slot]),
-        np.where(on, at_us, riders.beam_at_us[row, slot]),
-        np.maximum(m, riders.beam_high_m[row, slot]),
-        DECAY * riders.beam_cost[row, slot] + MISS_COST,
-        riders.beam_prior[row, slot],
-        riders.beam_placed_us[row, slot],
-        riders.beam_born_us[row, slot],
-        riders.beam_fixed_m[row, slot],
-        riders.beam_way_m[row, slot],
-        slot == 0,
-    )
-
-
-def _filtered(
-    off_m: Floats, lateral_m: Floats, expected_m: Floats, var_m2: Floats, since_s: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """A Kalman step along the road: place, variance, and how many deviations off the fix was.
-
-    What lies outside the gate weighs little, and opens it for more of its kind.
-    """
-    fix_m2 = _FIX_M2 + lateral_m * lateral_m / 4.0
-    all_m2 = var_m2 + fix_m2
-    strange = np.abs(off_m) / np.sqrt(all_m2)
-    outlying = strange > _OUTLYING
-    square = (_OUTLYING / np.maximum(strange, _OUTLYING)) ** 2
-    gain = var_m2 / all_m2 * square * square
-    opening = 1.0 + np.where(outlying, _OPENING * np.minimum(since_s, 5.0), 0.0)
-    place_m = np.rint((expected_m + gain * off_m) * 1e3) / 1e3
-    return place_m, (1.0 - gain) * var_m2 * opening, strange
-
-
 def _lateral_cost(lateral_m: Floats) -> Floats:
-    return 0.5 * (lateral_m / _NOISE_M) ** 2
+    return np.minimum(0.5 * (lateral_m / _NOISE_M) ** 2, _LATERAL_MOST)
 
 
 def _coverable_m(since_s: Floats) -> Floats:

@@ -9,18 +9,20 @@ from hardware.errors import Damaged
 from hardware.stage import Stage
 from truck.race.course import Course, Floats
 from truck.race.finish import latch_finish
+from truck.race.fixes import Fixes
 from truck.race.frame import Frame, make_frame
 from truck.race.incidents import Change, judge
 from truck.race.look import Look, Memory, look, new_memory
 from truck.race.overrides import overruled
 from truck.race.passages import known_way, record_passages
 from truck.race.passes import Ints
-from truck.race.progress import LATE, UNPLACED, Fixes, Progress
+from truck.race.progress import LATE, UNPLACED, Progress
 from truck.race.readings import Readings
 from truck.race.riders import NEVER_US, new_riders
 from truck.race.rulings import Ruling, Rulings
 from truck.race.snapshot import decode_snapshot, encode_snapshot
 from truck.race.speed import follow_speed, follow_way
+from truck.race.strays import is_foreign
 from truck.race.winds import Winds
 
 _SECOND_US = 1_000_000
@@ -197,7 +199,9 @@ class Race:
         riders, at_us = self._riders, fixes.measured_at_us
         east_m, north_m = x_m - riders.x_m[rows], y_m - riders.y_m[rows]
         moved_m = np.hypot(east_m, north_m)
-        follow_speed(riders, rows, at_us, fixes.speed_mps, moved_m)
+        foreign = is_foreign(riders, rows, at_us, x_m, y_m)
+        sensed_mps = np.where(foreign, np.nan, fixes.speed_mps)
+        follow_speed(riders, rows, at_us, sensed_mps, np.where(foreign, np.nan, moved_m))
         riders.seen_us[rows] = at_us
         riders.x_m[rows], riders.y_m[rows] = x_m, y_m
         riders.latitude_deg[rows] = fixes.latitude_deg
@@ -207,8 +211,8 @@ class Race:
         racing = riders.finished_us[rows] == NEVER_US
         rows, at_us = rows[racing], at_us[racing]
         from_m, from_us = riders.distance_m[rows], riders.placed_us[rows]
-        fixes_of = Fixes(rows, at_us, x_m[racing], y_m[racing], self._begun_us, self._field_m)
-        self._progress.follow(riders, fixes_of)
+        places = x_m[racing], y_m[racing], foreign[racing]
+        self._progress.follow(riders, Fixes(rows, at_us, *places, self._begun_us, self._field_m))
         latch_finish(riders, self.course.length_m, rows, from_m, from_us, at_us)
         to_m = riders.distance_m[rows]
         placed = np.isfinite(to_m) & (riders.placed_us[rows] == at_us)

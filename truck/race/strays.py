@@ -6,12 +6,11 @@ long such a burst lasts, it moves nobody. Only when nothing agreed for long, and
 the course all the time, is the rider looked for anew.
 """
 
-from typing import Protocol
-
 import numpy as np
 from numpy.typing import NDArray
 
 from truck.race.course import Floats
+from truck.race.fixes import Fixes
 from truck.race.passes import Ints
 from truck.race.riders import NEVER_US, Riders
 
@@ -26,16 +25,7 @@ _FRESH_US = 10_000_000
 _RUNNING_US = 5_000_000
 _LOST_US = 60_000_000
 _KNOWN_US = 600_000_000
-_FOREIGN_MOST_US, _FOREIGN_LEAST_US = 300_000_000, 30_000_000
-
-
-class StrayFixes(Protocol):
-    """What is read of `Fixes` here."""
-
-    row: Ints
-    at_us: Ints
-    x_m: Floats
-    y_m: Floats
+_FOREIGN_MOST_US, _FOREIGN_LEAST_US = 120_000_000, 30_000_000
 
 
 def is_foreign(
@@ -52,7 +42,7 @@ def is_foreign(
         return np.asarray((far_m > reach_m) | (on & (far_m > _REACH_M)), np.bool_)
 
 
-def running(riders: Riders, fixes: StrayFixes) -> NDArray[np.bool_]:
+def running(riders: Riders, fixes: Fixes) -> NDArray[np.bool_]:
     """Fixes of trackers that have run along the course for a while."""
     from_us = riders.stray_from_us[fixes.row]
     return np.asarray((from_us != NEVER_US) & (fixes.at_us - from_us >= _RUNNING_US), np.bool_)
@@ -70,7 +60,7 @@ def directions(
     far_m = _far(east_m, north_m)
     since_us = at_us - from_us
     riding = far_m >= np.maximum(_LEAST_M, _WALKING_MPS / 1e6 * since_us)
-    known = riding & (since_us <= _FRESH_US)
+    known = riding & (since_us <= _FRESH_US) & (far_m <= _NEXT_M + _BURST_MPS / 1e6 * since_us)
     length_m = np.where(known, far_m, 1.0)
     return np.where(known, east_m / length_m, np.nan), np.where(known, north_m / length_m, np.nan)
 
@@ -86,7 +76,7 @@ def keep_anchors(riders: Riders, rows: Ints, at_us: Ints, x_m: Floats, y_m: Floa
 
 def follow_strays(
     riders: Riders,
-    fixes: StrayFixes,
+    fixes: Fixes,
     foreign: NDArray[np.bool_],
     aligned: NDArray[np.bool_],
     heading: NDArray[np.bool_],
@@ -103,10 +93,12 @@ def follow_strays(
     row, at_us = fixes.row, fixes.at_us
     follows = _follows(riders, row, at_us, fixes.x_m, fixes.y_m)
     from_us = np.where(follows, riders.stray_from_us[row], NEVER_US)
-    begins = aligned & (from_us == NEVER_US)
-    from_us = np.where(begins, at_us, np.where(heading & ~aligned, NEVER_US, from_us))
-    riders.stray_from_us[row] = from_us
     far_m = _far(fixes.x_m - riders.stray_x_m[row], fixes.y_m - riders.stray_y_m[row])
+    stands = (far_m < _BASE_M) & (at_us - riders.stray_us[row] >= _FRESH_US)
+    begins = aligned & (from_us == NEVER_US)
+    ends = (heading & ~aligned) | stands
+    from_us = np.where(begins, at_us, np.where(ends, NEVER_US, from_us))
+    riders.stray_from_us[row] = from_us
     keep = ~follows | (far_m >= _BASE_M) | (at_us - riders.stray_us[row] > _FRESH_US)
     riders.stray_x_m[row[keep]] = fixes.x_m[keep]
     riders.stray_y_m[row[keep]] = fixes.y_m[keep]
@@ -115,11 +107,12 @@ def follow_strays(
     known_us = riders.placed_us[row] - riders.seeded_us[row]
     patience_us = np.clip(known_us, _FOREIGN_LEAST_US, _FOREIGN_MOST_US)
     wait_us = np.where(foreign, patience_us, _LOST_US)
-    lost_us = at_us - riders.placed_us[row]
+    lost_us = at_us - riders.anchor_us[row]
     anew = (from_us != NEVER_US) & (at_us - from_us >= wait_us) & (lost_us >= wait_us)
     # who was followed for long has not gone back on the course: he rides home, or in a car
     floor_m = np.where(known_us >= _KNOWN_US, riders.distance_m[row], -np.inf)
     riders.floor_m[row[anew]] = floor_m[anew]
+    riders.placed_us[row[anew]] = riders.anchor_us[row[anew]]
     riders.seeded_us[row[anew]] = NEVER_US
     riders.stray_from_us[row[anew]] = NEVER_US
     riders.anchor_us[row[anew]] = NEVER_US
