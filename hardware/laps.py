@@ -14,6 +14,7 @@ _CLOSED_M = 300.0  # a circuit drawn from its line to shortly before it still co
 _SAME_ROAD_M = 40.0
 _SAME_SHARE = 0.8
 _STRETCH = 0.05  # road book and drawing differ by so much over a circuit
+_ASTRAY_BOOK = 0.02  # and by so much on the way to it
 _ASTRAY = 0.02  # metres of gap that a metre beside the road book's kilometre is worth
 _LAPS_MOST = 50
 
@@ -53,7 +54,7 @@ class Trace:
             length_m: of the circuit, as the road book says.
         """
         last = len(self._x_m) - 1
-        astray = round((200.0 + 0.01 * from_m) / _STEP_M)
+        astray = round((200.0 + _ASTRAY_BOOK * from_m) / _STEP_M)
         stretch = round((100.0 + _STRETCH * length_m) / _STEP_M)
         about, lag = round(from_m / _STEP_M), round(length_m / _STEP_M)
         begins = np.arange(max(0, about - astray), min(last, about + astray) + 1)

@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 _START_OFF_M = 300.0
 _SCALE_OFF = 0.1  # a road book and a drawn line differ by a few per cent, not by a tenth
 _SCALE_NEAR = 0.03
+_FINISH_SURE = 0.015
 
 
 class Line(NamedTuple):
@@ -184,7 +185,11 @@ def _finish_of(stage: Stage, passes: tuple[float, ...], neutral_m: float) -> flo
     if stage.length_km is None:
         return passes[-1]
     wanted_m = neutral_m + stage.length_km * 1000.0
-    return min(passes, key=lambda at_m: abs(at_m - wanted_m))
+    nearest_m = min(passes, key=lambda at_m: abs(at_m - wanted_m))
+    # a drawing of another scale than the road book's cannot tell the passes apart
+    is_sure = abs(nearest_m / wanted_m - 1.0) < _FINISH_SURE
+    is_far = abs(passes[-1] / wanted_m - 1.0) > _SCALE_OFF
+    return nearest_m if is_sure or is_far else passes[-1]
 
 
 def _end_at(route: Route, along_m: Floats, finish_m: float) -> tuple[Route, Floats]:

@@ -128,7 +128,7 @@ def _altitudes(stage: Stage, course: Course) -> Iterator[Doubt]:
 
 def _meetings(course: Course) -> Iterator[Doubt]:
     """Notes where the road meets itself: a bib may be on either pass there."""
-    meetings = meetings_of(course)
+    meetings = [meeting for meeting in meetings_of(course) if not _is_lap(course, meeting)]
     for kind in (SAME, OPPOSITE):
         ones = sorted((m for m in meetings if m.kind == kind), key=lambda m: -m.length_m)
         for meeting in ones[:_SHOWN]:
@@ -136,7 +136,8 @@ def _meetings(course: Course) -> Iterator[Doubt]:
             yield Doubt(
                 "meeting", f"{at_km(meeting.from_m)} and {at_km(meeting.again_m)}",
                 f"they share the road in {direction} for {km(meeting.length_m)}",
-                "Nothing to do; name the laps if these are laps.", note=True,
+                "Nothing to do, unless these are laps: then name them." if kind == SAME
+                else "Nothing to do.", note=True,
             )  # fmt: skip
     crossings = [m for m in meetings if m.kind == CROSSING]
     if crossings:
@@ -147,6 +148,13 @@ def _meetings(course: Course) -> Iterator[Doubt]:
         yield Doubt(
             "crossing", named + more, "the road crosses itself", "Nothing to do.", note=True
         )
+
+
+def _is_lap(course: Course, meeting: Meeting) -> bool:
+    """Whether the stage's laps explain why the road is met again."""
+    lag_m = meeting.again_m - meeting.from_m
+    laps_m = [circuit.length_km * 1000.0 for circuit in course.circuits]
+    return meeting.kind == SAME and any(abs(lag_m / lap_m - 1.0) < 0.05 for lap_m in laps_m)
 
 
 def _unnamed_laps(course: Course) -> Iterator[Doubt]:
