@@ -23,7 +23,7 @@ from truck.happenings import change_rows, heard_columns, rare_rows, ruling_rows
 from truck.journal import Record
 from truck.race.race import Placed, Race
 from truck.race.readings import Readings
-from truck.race.rulings import Ruling, Rulings, open_ruling
+from truck.race.rulings import Rulings, open_ruling
 from truck.replay_window import digests_of
 from truck.segment import Kind
 from truck.stretch import Stretch, decode_stretch
@@ -130,7 +130,7 @@ class View:
         self.race = Race(stage_from_files(cbor2.loads(record.payload)))
         self.rulings = self.rulings.carried()
         for ruling in self.rulings.in_force():
-            self._rule(ruling)
+            self.race.rule(ruling)
 
     def _use_ruling(self, record: Record) -> Tables:
         if self.roster is None:
@@ -141,13 +141,10 @@ class View:
             raise Damaged(f"journal record {record.number} holds no ruling: {refusal}") from refusal
         self.rulings.take(ruling)
         self._bind()
-        self._rule(ruling)
+        if self.race is not None:
+            self.race.rule(ruling)
         tables = {"rulings": ruling_rows(record.number, ruling)}
         return tables | self._said_of_incidents(np.array([record.number]))
-
-    def _rule(self, ruling: Ruling) -> None:
-        if self.race is not None and hasattr(self.race, "rule"):
-            self.race.rule(ruling)
 
     def _bind(self) -> None:
         self._bound = self.roster

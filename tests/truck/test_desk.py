@@ -17,6 +17,7 @@ from truck.handover import Handover
 from truck.journal import Record
 from truck.opening import Opened
 from truck.race.rulings import Ruling, Rulings, open_ruling, sign_ruling
+from truck.race.status import STATUSES
 from truck.segment import Kind
 from truck.store.rebuild import catch_up, rebuild
 
@@ -76,6 +77,15 @@ def untouched(tmp_path_factory: pytest.TempPathFactory) -> Office:
     return Office(made, made.ride(1), 0.5)
 
 
+def shown(opened: Opened, at_s: float) -> dict[int, str]:
+    """Each bib's status in the frame of that second."""
+    race = opened.view.race
+    assert race is not None
+    riders = race.frame(round((NOW_S + at_s) * 1e6)).riders
+    status = [STATUSES[status] for status in riders.status.tolist()]
+    return dict(zip(riders.bib.tolist(), status, strict=True))
+
+
 def bibs(opened: Opened) -> dict[int, list[int]]:
     """By device, the bib of each of its readings in order of their time."""
     rows = opened.store.cursor().execute(
@@ -126,7 +136,30 @@ def test_a_ruling_not_yet_followed_by_a_tick_is_one_row_after_a_restart(
         office.opened = truck.open()
         assert office.opened.store.digests()["rulings"][0] == 1
         assert office.opened.view.rulings.abandoned_bibs == {13}
+        assert shown(office.opened, 3.0)[13] == "abandoned"
     truck.close(office.opened)
+
+
+def test_the_frame_shows_what_was_ruled_until_it_ends(truck: SmallTruck, office: Office) -> None:
+    for wish in (
+        {"kind": "abandon", "bib": 13},
+        {"kind": "gap", "bibs": [12], "gap_s": 47.5, "minutes": 0.05},
+        {"kind": "group", "bibs": [11]},
+    ):
+        office.ask(**wish)
+    catch_up(office.opened.store, office.opened.journal, office.opened.view)
+    truck.close(office.opened)
+    opened = truck.ride(2, from_s=3)
+    race = opened.view.race
+    assert race is not None
+    frame = race.frame(round((NOW_S + 5) * 1e6))
+    row = {bib: k for k, bib in enumerate(frame.riders.bib.tolist())}
+    assert shown(opened, 5.0) == {11: "racing", 12: "racing", 13: "abandoned"}
+    assert frame.riders.gap_s[row[12]] == 47.5
+    assert frame.riders.group_id[row[11]] not in (-1, frame.riders.group_id[row[12]])
+    later = race.frame(round((NOW_S + 6) * 1e6))
+    assert later.riders.gap_s[row[12]] != 47.5
+    truck.close(opened)
 
 
 def test_to_say_again_what_holds_makes_no_new_ruling(office: Office) -> None:

@@ -10,7 +10,9 @@ from small_event import NOW_S
 from truck_home import SmallTruck
 
 from hardware.errors import Damaged
+from truck.happenings import change_rows
 from truck.journal import Record
+from truck.race.incidents import Change
 from truck.race.rulings import Ruling, sign_ruling
 from truck.segment import Kind
 from truck.store.append import TABLES, Store
@@ -132,4 +134,24 @@ def test_a_batch_that_breaks_half_way_leaves_nothing_and_the_store_goes_on(
     store.commit(tables)
     assert store.digests()["readings"][0] == 3 * SECONDS == store.row_end()
     assert np.array_equal(np.sort(store.packet_digests(0)[2]), np.repeat(np.arange(SECONDS), 3))
+    store.close()
+
+
+def test_what_is_said_of_incidents_is_a_row_each_of_the_record_it_came_of(
+    ridden: tuple[SmallTruck, list[Record]], tmp_path: Path
+) -> None:
+    truck, _ = ridden
+    raised = Change(1_000_000, 1, "raised", "crash", 0.5, (11, 12), 900_000, 1234.5)
+    cleared = raised._replace(at_us=2_000_000, what="cleared", distance_m=float("nan"))
+    store = Store(tmp_path / "view.duckdb", truck.keys.store)
+    rows = change_rows(np.array([7, 9]), [(0, raised), (1, cleared)])
+    store.commit([{"incidents": rows}])
+    found = store.cursor().execute(
+        "SELECT record, incident, epoch_us(said_at), what, kind, probability, bibs, "
+        "epoch_us(started_at), distance_m FROM incidents ORDER BY record"
+    )
+    assert found.fetchall() == [
+        (7, 1, 1_000_000, "raised", "crash", 0.5, [11, 12], 900_000, 1234.5),
+        (9, 1, 2_000_000, "cleared", "crash", 0.5, [11, 12], 900_000, None),
+    ]
     store.close()
