@@ -42,7 +42,8 @@ class Trace:
         middle = np.radians(float(np.mean(latitude_deg)))
         x_m = np.radians(longitude_deg) * _EARTH_M * np.cos(middle)
         y_m = np.radians(latitude_deg) * _EARTH_M
-        even_m = np.arange(0.0, float(along_m[-1]) + _STEP_M, _STEP_M)
+        self._end_m = float(along_m[-1])
+        even_m = np.arange(0.0, self._end_m + _STEP_M, _STEP_M)
         self._x_m = np.interp(even_m, along_m, x_m)
         self._y_m = np.interp(even_m, along_m, y_m)
 
@@ -74,7 +75,9 @@ class Trace:
             return None
         first, length = int(begins[begin]), int(lags[across])
         drawn = self._repeats(first, length)
-        return Lap(first * _STEP_M, length * _STEP_M, drawn, gap)
+        from_m = first * _STEP_M
+        lap_m = min(self._lap_m(first, length, drawn), self._end_m - from_m)
+        return Lap(from_m, lap_m, drawn, gap)
 
     def _repeats(self, first: int, length: int) -> int:
         """How many laps in a row follow the first lap's road."""
@@ -84,8 +87,23 @@ class Trace:
             drawn += 1
         return drawn
 
+    def _lap_m(self, first: int, length: int, drawn: int) -> float:
+        """The mean length of the laps drawn: what lies between the first and the last."""
+        if drawn == 1:
+            return length * _STEP_M
+        lap = np.arange(first, first + length, max(1, length // 50))
+        slack = self._slack((drawn - 1) * length)
+        lags = (drawn - 1) * length + np.arange(-slack, slack + 1)
+        again = np.minimum(lap[:, None] + lags[None, :], len(self._x_m) - 1)
+        nearest = lags[np.argmin(np.round(self._apart(lap[:, None], again), 3), axis=1)]
+        return float(np.median(nearest)) * _STEP_M / (drawn - 1)
+
+    def _slack(self, later: int) -> int:
+        """How far two drawings of a lap may have drifted apart."""
+        return round((100.0 + 0.02 * later * _STEP_M) / _STEP_M)
+
     def _same(self, lap: Ints, later: int) -> bool:
-        slack = round((100.0 + 0.02 * later * _STEP_M) / _STEP_M)
+        slack = self._slack(later)
         again = lap[:, None] + later + np.arange(-slack, slack + 1)[None, :]
         last = len(self._x_m) - 1
         apart_m = self._apart(lap[:, None], np.clip(again, 0, last))

@@ -13,6 +13,7 @@ from hardware.stage import Circuit, Stage
 Floats = NDArray[np.float64]
 
 STEP_M = 5.0
+_LINE_OFF = 0.1  # of a lap, between its line and the finish, is a road book's rounding
 RUN_OUT_M = 300.0  # beyond the line, so that a rider is seen to cross it
 # everything is computed from these, so they are rounded: another machine's libm differs in the
 # last bit
@@ -27,6 +28,7 @@ class Course:
 
     Attributes:
         length_m: flag to finish line.
+        circuits: in kilometres of this course.
         start_m: where the route begins, 0 or minus the neutral zone.
         distance_m: of each point.
         x_m: eastward of the route's middle.
@@ -42,9 +44,9 @@ class Course:
         line = self.road.line
         self.name = stage.name
         self.checkpoints = stage.checkpoints
-        self.circuits: tuple[Circuit, ...] = stage.laps
         self.start_m = round(float(line.distance_m[0]), _LEVEL_DIGITS)
         self.length_m = round(float(line.distance_m[-1]), _LEVEL_DIGITS)
+        self.circuits: tuple[Circuit, ...] = _circuits(stage, self.road, self.length_m)
         count = max(2, round((self.length_m - self.start_m) / STEP_M))
         self.step_m = (self.length_m - self.start_m) / count
         even_m = np.linspace(self.start_m, self.length_m, count + 1)
@@ -95,6 +97,24 @@ class Course:
     def _along(self, distance_m: Floats, values: Floats) -> Floats:
         """A column of the profile at the course's points; its last value beyond the line."""
         return np.round(np.interp(self.distance_m, distance_m, values), _LEVEL_DIGITS)
+
+
+def _circuits(stage: Stage, road: Road, length_m: float) -> tuple[Circuit, ...]:
+    """The road book's circuits with their laps as long as they are drawn.
+
+    A circuit that the road book ends about at the finish ends there to the metre: its line is the
+    finish line.
+    """
+    scale = (length_m + road.neutral_m) / road.drawn_m
+    found = []
+    for circuit, lap in zip(stage.laps, road.laps, strict=True):
+        lap_km = circuit.length_km if lap is None else round(lap.length_m * scale, 1) / 1000.0
+        from_km = circuit.from_km
+        beyond_km = length_m / 1000.0 - (from_km + circuit.count * circuit.length_km)
+        if abs(beyond_km) < _LINE_OFF * circuit.length_km:
+            from_km = max(0.0, length_m / 1000.0 - circuit.count * lap_km)
+        found.append(Circuit(from_km, lap_km, circuit.count))
+    return tuple(found)
 
 
 def _run_out(points: Floats, step_m: float) -> Floats:

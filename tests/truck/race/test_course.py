@@ -129,6 +129,18 @@ def test_the_lap_of_a_distance_is_counted_from_the_circuit_s_line() -> None:
     assert road.lap_at(at_m).tolist() == [0, 1, 2, 3, 0]
 
 
+def test_laps_are_counted_at_the_finish_line_however_rounded_the_road_book() -> None:
+    toml = (
+        f"length_km = {5.0 + 8 * LAP_M / 1000:.1f}\n"
+        "laps = [{ from_km = 5.1, length_km = 6.2, count = 8 }]\n"
+    )
+    for turns in (1, 8):
+        road = course(*roads.lap_stage(turns), toml=toml)
+        line_m = 5_000 + LAP_M * np.arange(1, 8)
+        assert road.lap_at(line_m - 40.0).tolist() == [1, 2, 3, 4, 5, 6, 7]
+        assert road.lap_at(line_m + 40.0).tolist() == [2, 3, 4, 5, 6, 7, 8]
+
+
 def ridden(path: Path, laps: tuple[Circuit, ...] = (), until_m: float = np.inf) -> Course:
     """The course that a recorded ride draws, or its first part."""
     (ride,) = read_rides(path).values()
