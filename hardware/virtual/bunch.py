@@ -16,7 +16,8 @@ _REST_S = 25.0
 _SWING_M = 14.0  # how far back one who rests lets himself drop
 _REACTS_TO = 6  # riders ahead: a wave of braking runs through a bunch, not the leader's will
 _ROW_M = 2.1  # from front wheel to front wheel
-_HALF_ROAD_M = 2.6
+_HALF_ROAD_M = 2.6  # of six metres, less the verge
+_ELBOW_M, _LINE_M = 0.6, 0.15  # half of a rider's room beside others; a line is never straight
 # metres of group a rider: wide and dense when slow, one line when fast
 _SPACING_AT_MPS = (4.0, 8.0, 12.0, 15.0, 18.0, 25.0)
 _SPACING_M = (0.30, 0.40, 0.50, 0.80, 1.30, 2.50)
@@ -110,7 +111,7 @@ def places_in(bunch: Bunch, state: State) -> Places:
         slot_m,
         speed_mps[watched],
         (np.arange(count) == first) | state.free[rows],
-        np.minimum(np.maximum(0.4 * (abreast - 1.0), 0.15), _HALF_ROAD_M),
+        np.minimum(np.maximum(_ELBOW_M * (abreast - 1.0), _LINE_M), _HALF_ROAD_M),
     )
 
 

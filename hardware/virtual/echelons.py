@@ -40,7 +40,6 @@ class Echelons:
         self._field = field
         self._road = road
         self._draw = draw
-        self._until_s = 0.0
         self._rests_until_s = 0.0
 
     def decide(
@@ -63,7 +62,8 @@ class Echelons:
             return
         row = int(self._road.index(outlook.at_m[main : main + 1])[0])
         stretch = slice(row, row + int(_AHEAD_M / STEP_M))
-        cross = float(np.mean(cross_mps[stretch]))
+        # rounded: the order in which a mean adds up is the processor's
+        cross = round(float(np.mean(cross_mps[stretch])), 6)
         level = float(np.mean(np.abs(self._road.gradient[stretch]))) < _SLOPE_MOST
         if level and abs(cross) > _CROSS_MPS and self._draw.random() < _EVERY_S / _MEAN_S:
             self._split(state, outlook, tactics, cross, log)

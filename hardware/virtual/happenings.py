@@ -38,6 +38,7 @@ _COMFORT = (3, 13)
 _COMFORT_S = (30.0, 90.0)
 _COMFORT_AHEAD_M, _COMFORT_SPREAD_M = 120.0, 30.0
 _MECHANICAL_S = (12.0, 40.0)
+_PUNCTURES = 0.6  # the others change the bike
 _GIVES_UP_S = (40.0, 180.0)
 
 
@@ -166,7 +167,8 @@ class Happenings:
         low, high = _MECHANICAL_S
         for_s = low + (high - low) * self._draw.random(1)
         until_s = state.stop(row, outlook.now_s, for_s, _GENTLE_MPS2, aside=True)
-        self._log_one("mechanical", state, row, outlook.now_s, int(until_s[0]), log)
+        note = "puncture" if self._draw.random() < _PUNCTURES else "bike change"
+        self._log_one("mechanical", state, row, outlook.now_s, int(until_s[0]), log, note)
 
     def _comfort_stop(
         self, state: State, outlook: Outlook, tactics: Tactics, log: list[Event]
@@ -196,10 +198,11 @@ class Happenings:
         return rows[int(self._draw.random() * len(rows)) :][:1]
 
     def _log_one(
-        self, kind: str, state: State, row: Ints, now_s: float, to_s: int | None, log: list[Event]
-    ) -> None:
+        self, kind: str, state: State, row: Ints, now_s: float, to_s: int | None, log: list[Event],
+        note: str = "",
+    ) -> None:  # fmt: skip
         at_m = float(state.distance_m[row[0]])
-        log.append(Event(kind, self._bibs(row), int(now_s), to_s, at_m, 0.05))
+        log.append(Event(kind, self._bibs(row), int(now_s), to_s, at_m, 0.05, note))
 
     def _bibs(self, rows: Ints) -> tuple[int, ...]:
         return tuple(int(bib) for bib in self._field.bibs[rows])

@@ -15,7 +15,8 @@ STEP_M = 10.0
 RUN_OUT_M = 2_000.0  # of level road beyond the line
 _GRADIENT_M = 120.0  # shorter than that a profile's noise looks like hills
 _STEEPEST = 0.20
-_CURVE_M = 40.0
+_CURVE_M, _CORNER_M = 40.0, 20.0
+_CORNER_TURN = 1.0  # length of the difference of two unit vectors: 60 degrees
 _LEAN_MPS2 = 4.5  # what racers take in a corner, about 25 degrees of lean
 _BRAKING_MPS2 = 2.0  # before a corner, in a bunch
 _TOP_MPS = 27.5
@@ -116,10 +117,18 @@ def _headings(x: Floats, y: Floats) -> tuple[Floats, Floats]:
 
 def _limits(east: Floats, north: Floats) -> Floats:
     """Speed for a corner's radius, and what still lets a rider brake to it."""
-    turn = np.sqrt(_spread(east, _CURVE_M) ** 2 + _spread(north, _CURVE_M) ** 2)
-    corner = np.sqrt(_LEAN_MPS2 * _CURVE_M / np.maximum(turn, 1e-3))
-    limit = np.clip(corner, _HAIRPIN_MPS, _TOP_MPS).tolist()
+    wide, tight = _turn(east, north, _CURVE_M), _turn(east, north, _CORNER_M)
+    curve = np.sqrt(_LEAN_MPS2 * _CURVE_M / np.maximum(wide, 1e-3))
+    corner = np.sqrt(_LEAN_MPS2 * _CORNER_M / np.maximum(tight, 1e-3))
+    # a route's points are tens of metres apart: only a real corner turns that much in so few
+    curve = np.where(tight > _CORNER_TURN, np.minimum(curve, corner), curve)
+    limit = np.clip(curve, _HAIRPIN_MPS, _TOP_MPS).tolist()
     for row in range(len(limit) - 2, -1, -1):
         braked = (limit[row + 1] ** 2 + 2.0 * _BRAKING_MPS2 * STEP_M) ** 0.5
         limit[row] = min(limit[row], braked)
     return np.array(limit)
+
+
+def _turn(east: Floats, north: Floats, base_m: float) -> Floats:
+    """How far the heading's unit vector moves over `base_m`."""
+    return np.asarray(np.sqrt(_spread(east, base_m) ** 2 + _spread(north, base_m) ** 2))

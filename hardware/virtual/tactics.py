@@ -16,6 +16,9 @@ from hardware.virtual.state import State
 
 Floats = NDArray[np.float64]
 
+# Shares of critical power at the head of a group. Pulls in a peloton's front are ridden at 0.85 to
+# 0.95 of critical power, breaks at a little below it, decisive climbs at it or above (published
+# power files of grand tours: van Erp & Sanders 2021; Sanders & Heijboer 2019).
 _CRUISE = 0.90
 _CLIMB_EARLY = (0.82, 0.93)  # drawn: teams that want a hard race and teams that do not
 _CLIMB_LATE = (1.00, 1.10)
@@ -39,6 +42,7 @@ _SPENT, _SPENT_SLOPE = 0.84, 1.2  # nobody leads above this share with W' gone
 _CONVOY_S = (5.0, 120.0)
 _CONVOY_FLAT = 0.03
 _TRIAL, _TRIAL_CLIMB, _TRIAL_FALL = 0.97, 1.05, 0.80
+_TRIAL_SPENT, _TRIAL_SLOPE = 0.93, 0.3
 _WISH_SHARE = 0.08  # of the way to his wish a decision; a rider drifts over a minute
 _WORKERS_M, _CLIMBERS_M, _SPRINTERS_M, _DRIFT_M = 16.0, 30.0, 40.0, 14.0
 _LEADS = 0.955  # of the best in W/kg, uphill
@@ -103,7 +107,8 @@ class Tactics:
         gradient = self._road.gradient[self._road.index(state.distance_m)]
         pace = _TRIAL + np.clip(gradient * 2.5, _TRIAL_FALL - _TRIAL, _TRIAL_CLIMB - _TRIAL)
         left = state.w_balance_j / self._field.w_prime_j
-        state.pace = np.minimum(pace * self._form, 0.93 + 0.3 * left)
+        state.pace = np.minimum(pace * self._form, _TRIAL_SPENT + _TRIAL_SLOPE * left)
+        state.free[:] = True
 
     def _peloton_pace(self, outlook: Outlook) -> float:
         if outlook.now_s < self._easy_until_s:
