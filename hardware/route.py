@@ -90,11 +90,11 @@ def road_of(stage: Stage) -> Road:
     if stage.length_km is not None:
         wanted_m = neutral_m + stage.length_km * 1000.0
         _check_scale(stage, laps, wanted_m, float(along_m[-1]))
+    # to a tenth of a millimetre, so that another machine's last bit makes no other course
     line = Line(
-        route.latitude_deg,
-        route.longitude_deg,
-        route.altitude_m,
-        # to a tenth of a millimetre, so that another machine's last bit makes no other course
+        np.round(route.latitude_deg, 9),
+        np.round(route.longitude_deg, 9),
+        np.round(route.altitude_m, 4),
         np.round(along_m * (wanted_m / along_m[-1]) - neutral_m, 4),
     )
     return Road(line, float(along_m[-1]), end_m, neutral_m, laps, any(again), passes, off_m)
