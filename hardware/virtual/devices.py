@@ -248,15 +248,16 @@ class _Day:
 
     def _put_on_roofs(self) -> None:
         """Spare bikes' trackers, under numbers nobody wears or under a rider's own."""
-        count, doubles = self._faults.roofs, self._faults.doubles_on_roofs
-        columns = self._draw.permutation(len(self._ride.bibs))[: count + doubles].tolist()
+        own = self._some(self._faults.doubles_on_roofs)
+        others = self._draw.permutation(len(self._ride.bibs))[: self._faults.roofs].tolist()
+        columns = [*own, *others]
         if not columns:
             return
         errands = [Errand(0, None, False, column) for column in columns]
         driven = drive(self._ride, self._road, errands, self._draw)
         carried = self._carried
         riders = self._ride.bibs[columns].astype(np.int32)
-        spare = np.arange(len(columns)) >= doubles
+        spare = np.arange(len(columns)) >= len(own)
         carried.bibs = np.append(carried.bibs, np.where(spare, riders + ROOF_BIBS, riders))
         carried.distance_m = np.hstack([carried.distance_m, driven.distance_m])
         carried.right_m = np.hstack([carried.right_m, driven.right_m])

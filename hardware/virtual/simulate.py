@@ -36,7 +36,7 @@ SCHEMA = "hardware.simulate/1"
 Say = Callable[[str], None]
 
 _RIDERS = 184
-_STREAM = 17
+_STREAM, _ASPHALT_STREAM = 17, 18
 
 
 def simulate_stage(
@@ -118,6 +118,11 @@ def simulate_stage(
     return summary
 
 
+def asphalt_of(stage: Stage, seed: int) -> Asphalt:
+    """Where the road of a simulated stage really lies, for whoever compares readings with it."""
+    return Asphalt(stage, np.random.default_rng((seed, _ASPHALT_STREAM)))
+
+
 def _start_list(stage: Stage, field: Field) -> str:
     """The start list with the classification before the stage in it."""
     text = io.StringIO()
@@ -140,7 +145,7 @@ def _sense(
 ) -> tuple[NDArray[np.bool_], int, list[Event]]:
     """Write the readings; which riders' seconds are among them, their number, and the events."""
     draw = np.random.default_rng((seed, _STREAM))
-    asphalt = Asphalt(stage, draw)
+    asphalt = asphalt_of(stage, seed)
     carried = carry(ride, road, faults, draw)
     reception = receive(ride, carried, faults, draw)
     shadows = cast(ride, carried, asphalt, faults, draw)

@@ -25,6 +25,7 @@ _HAIRPIN_LEG_M = (150.0, 550.0)
 _HAIRPIN_TRAVERSE_DEG = (76.0, 86.0)
 _CLIMB_PCT = (5.5, 8.0)  # of the whole climb; its kilometres differ by some more
 _STEEPEST_PCT = 12.0
+_SHORTEST_LAP_M = 3_000.0
 _WAVES = 40
 _WAVE_M = (1_500.0, 9_000.0)
 # per kind: bends (deg), 95th percentile of the gradient (per cent), town corners a km
@@ -131,9 +132,10 @@ def _walk(heading: Floats) -> tuple[Floats, Floats]:
 
 
 def _laps(length_m: float, draw: np.random.Generator) -> tuple[Floats, Floats, Loop]:
-    """A road in and a closed loop ridden three to eight times, its end the finish."""
-    count = int(draw.integers(3, 9))
-    lap_m = length_m * draw.uniform(0.45, 0.8) / count
+    """A road in and a closed loop ridden two to eight times, its end the finish."""
+    laps_m = length_m * float(draw.uniform(0.45, 0.8))
+    count = max(2, min(int(draw.integers(3, 9)), int(laps_m / _SHORTEST_LAP_M)))
+    lap_m = laps_m / count
     points = int(lap_m / STEP_M)
     lap_m = points * STEP_M
     turn = 2 * np.pi * np.arange(points) / points
