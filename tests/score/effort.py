@@ -37,13 +37,18 @@ def figures(scene: Scene) -> dict[str, tuple[Figure, Figure]]:
     for whose, rows in (("no power meter", climbs & ~metered), ("all riders", climbs)):
         given = rows & np.isfinite(low_w) & np.isfinite(high_w)
         inside = given & (true_w >= low_w) & (true_w <= high_w)
+        count = float(rows.sum())
+        found[f"effort, {whose}, share of climbs given one"] = (
+            Share(float(given.sum()), count),
+            Share(count, count),
+        )
         near = rows & (np.abs(plain_w - true_w) <= 0.1 * true_w)
         found[f"effort, {whose}, mean error on climbs"] = (
             _error(ours_w, true_w, rows), _error(plain_w, true_w, rows),
         )  # fmt: skip
         found[f"effort, {whose}, coverage of the 90 % range"] = (
             Share(float(inside.sum()), float(given.sum())),
-            Share(float(near.sum()), float(rows.sum())),
+            Share(float(near.sum()), count),
         )
     return found
 
