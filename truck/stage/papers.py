@@ -19,6 +19,8 @@ _BEYOND_M = 500.0
 _TOP_OFF_M = 1000.0
 _SLOWEST_MPS = 8.0  # 29 km/h: no stage of a grand tour took longer for decades
 _FORECAST_S = 6 * 3600.0
+_DAY_S = 86_400.0
+_WEATHER_OFF_M = 30_000.0
 _STORM_MPS = 17.0  # Beaufort 8 as a mean over the day: rather km/h than m/s
 
 
@@ -157,13 +159,45 @@ def _startlist(stage: Stage) -> Iterator[Doubt]:
                 f"{starter.name} is bib {names[starter.name]} too", "Correct one of them.",
             )  # fmt: skip
         names.setdefault(starter.name, starter.bib)
-    missing = [s.bib for s in racing if s.start_at_s is None]
-    if stage.kind == "time-trial" and missing:
+    devices: dict[str, int] = {}
+    for starter in stage.startlist:
+        if starter.device is not None and starter.device in devices:
+            yield Doubt(
+                "startlist", f"{where}, bib {starter.bib}, device",
+                f"device {starter.device} is bib {devices[starter.device]}'s too",
+                "Give each rider his own; one of them will not be seen.",
+            )  # fmt: skip
+        devices.setdefault(starter.device or "", starter.bib)
+    yield from _start_times(stage)
+
+
+def _start_times(stage: Stage) -> Iterator[Doubt]:
+    where = "startlist.csv, start_at"
+    racing = [starter for starter in stage.startlist if starter.status is None]
+    timed = [starter for starter in racing if starter.start_at_s is not None]
+    if stage.kind != "time-trial":
+        if timed:
+            yield Doubt(
+                "startlist", where, "a road stage has start times", 'Say kind = "time-trial", or '
+                "leave the column out.",
+            )  # fmt: skip
+        return
+    missing = [starter.bib for starter in racing if starter.start_at_s is None]
+    if missing:
         yield Doubt(
-            "startlist", f"{where}, start_at",
+            "startlist", where,
             f"{len(missing)} riders of a time trial have no start time, first {missing[0]}",
             "Add the column start_at.",
         )  # fmt: skip
+    first_s = min((starter.start_at_s or 0.0 for starter in timed), default=None)
+    if stage.start_at_s is not None and first_s is not None:
+        early_s = stage.start_at_s - first_s
+        if not -_DAY_S / 2 < early_s <= 0.0:
+            yield Doubt(
+                "startlist", where,
+                f"the first start is {_clock(first_s)} where stage.toml says "
+                f"{_clock(stage.start_at_s)} UTC", "Correct one of them.",
+            )  # fmt: skip
 
 
 def _checkpoints(stage: Stage, course: Course) -> Iterator[Doubt]:
@@ -228,6 +262,16 @@ def _weather(stage: Stage, course: Course) -> Iterator[Doubt]:
             "weather", f"{where}, km {outside[0]:g}", "it lies outside the stage",
             "Write kilometres after the flag.",
         )  # fmt: skip
+    for row in stage.weather:
+        if row.km is None and row.latitude_deg is not None and row.longitude_deg is not None:
+            x, y = course.project(np.array([row.latitude_deg]), np.array([row.longitude_deg]))
+            off_m = float(np.min(np.hypot(course.x_m - x[0], course.y_m - y[0])))
+            if off_m > _WEATHER_OFF_M:
+                yield Doubt(
+                    "weather", f"{where}, {row.latitude_deg:g}, {row.longitude_deg:g}",
+                    f"it lies {km(off_m)} from the road", "Correct the place; are they swapped?",
+                )  # fmt: skip
+                break
     if np.mean([w.wind_mps for w in stage.weather]) > _STORM_MPS:
         yield Doubt(
             "weather", f"{where}, wind_mps", "a storm all day, or another unit",

@@ -154,6 +154,13 @@ def test_a_finish_before_the_drawing_s_end_or_beside_it_is_named() -> None:
         ("bib,name,team,status\n1,A,X,dns\n", "road", "nobody starts"),
         ("bib,name,team,gc_gap_s\n1,A,X,0\n2,B,X,\n", "road", "1 riders have none, first 2"),
         ("bib,name,team\n1,A,X\n2,A,X\n", "road", "bib 2: A is bib 1 too"),
+        ("bib,name,team,device\n1,A,X,9\n2,B,X,9\n", "road", "device 9 is bib 1's too"),
+        ("bib,name,team,start_at\n1,A,X,2027-07-16T10:00:00Z\n", "road", "has start times"),
+        (
+            "bib,name,team,start_at\n1,A,X,2027-07-16T08:00:00Z\n",
+            "time-trial",
+            "the first start is 2027-07-16 08:00 where stage.toml says 2027-07-16 10:00",
+        ),
         (STARTERS, "time-trial", "2 riders of a time trial have no start time, first 1"),
     ],
 )
@@ -188,6 +195,8 @@ def test_weather_off_the_hours_the_road_or_the_unit_is_named() -> None:
     late = WEATHER.replace("09:00", "23:00").replace("12:00", "23:30")
     assert "2027-07-16 10:00 to about" in one(doubts(weather=late), "weather")
     assert "km 500" in one(doubts(weather=WEATHER.replace("5,2027", "500,2027")), "weather")
+    swapped = WEATHER.replace("km,", "lat,lon,").replace("5,2027", "5.0,45.0,2027")
+    assert "km from the road" in one(doubts(weather=swapped), "weather")
     kmh = WEATHER.replace(",4,", ",18,").replace(",5,280", ",20,280")
     assert "another unit" in one(doubts(weather=kmh), "weather")
     assert one(doubts(weather=""), "weather").startswith("weather.csv: there is none")
