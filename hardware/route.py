@@ -76,6 +76,10 @@ def road_of(stage: Stage) -> Road:
             f"route.gpx is only {along_m[-1]:.0f} m long", "Export the whole stage."
         )
     laps = _laps(route, along_m, stage, neutral_m)
+    if neutral_m > 0.0 and stage.length_km is None and None in laps:
+        from_flag = _laps(route, along_m, stage, 0.0)
+        if None not in from_flag:  # so the drawing begins at the flag
+            neutral_m, laps = 0.0, from_flag
     again = _again(stage, laps, float(along_m[-1]), neutral_m)
     if any(again):
         route = _unfold(route, along_m, stage, laps, again, neutral_m)

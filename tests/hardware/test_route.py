@@ -109,6 +109,15 @@ def test_the_neutral_zone_is_negative_and_may_be_left_out_of_the_drawing() -> No
     assert without.line.distance_m[[0, -1]].tolist() == pytest.approx([0.0, 100_000.0])
 
 
+def test_without_a_length_the_circuit_tells_whether_the_neutral_zone_is_drawn() -> None:
+    route = roads.drawn(*roads.lap_stage(1, way_in_m=20_000.0))
+    with_it = road_of(stage(route, "neutral_km = 5.0\n" + laps(3, from_km=15.0)))
+    without = road_of(stage(route, "neutral_km = 5.0\n" + laps(3, from_km=20.0)))
+    assert (with_it.neutral_m, without.neutral_m) == (5_000.0, 0.0)
+    for road in (with_it, without):
+        assert road.drawn_m == pytest.approx(20_000 + 3_000 * LAP_KM, rel=0.005)
+
+
 @pytest.mark.parametrize(
     ("route", "toml", "said"),
     [
