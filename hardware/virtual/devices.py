@@ -18,8 +18,9 @@ _SWITCHED_OFF_S = (240.0, 900.0)  # after the finish
 _GIVEN_UP_S = (60.0, 600.0)  # after abandoning, where no car carries the tracker
 _WARMED_UP_S = (120.0, 600.0)  # before a rider's own start against the clock
 _LOADED_S = (15, 60)
+_STANDS_WITHIN_S = 30
 _RESTART_S = (8, 40)
-_STALE_S = (5, 30)
+_STALE_READINGS = (5, 30)
 _AHEAD_SHARE = 0.4
 _BIKE_CHANGES = ("mechanical", "crash")
 _SENSORS = ("power_w", "heart_rate_bpm", "cadence_rpm")
@@ -133,7 +134,7 @@ class _Day:
             self._send_stale(column)
         for column in self._some(self._faults.yesterday):
             at_s = int(self._carried.on[:, column].argmax())
-            to_s = at_s + int(self._draw.integers(*_STALE_S))
+            to_s = at_s + self._stale_s()
             self._stale(Stale(column, at_s, to_s, own_time=True), "kept from yesterday")
         self._put_on_roofs()
 
@@ -153,33 +154,32 @@ class _Day:
         event = Event(kind, bibs, from_s, to_s, round(distance_m, 1), severity, note)
         self._carried.events.append(event)
 
-    def _column_of(self, bib: int) -> int | None:
-        found = np.flatnonzero(self._ride.bibs == bib).tolist()
-        return found[0] if found and found[0] in self._left else None
-
-    def _happened_to(self, kinds: tuple[str, ...]) -> list[tuple[int, int]]:
-        """Column and last second of what happened, riders untouched so far, in random order."""
-        events = [event for event in self._ride.events if event.kind in kinds]
-        found: dict[int, int] = {}
+    def _change_bikes(self, count: int) -> list[tuple[int, int]]:
+        """Riders who ride on after a crash or with more than a puncture, and from when."""
+        events = [e for e in self._ride.events if e.kind in _BIKE_CHANGES and e.note != "puncture"]
+        changed: list[tuple[int, int]] = []
         for k in self._draw.permutation(len(events)).tolist():
-            event = events[k]
-            for bib in event.bibs:
-                column = self._column_of(bib)
-                at_s = event.from_s if event.to_s is None else event.to_s
-                if column is not None and at_s < self._ride.seconds - 60:
-                    found.setdefault(column, at_s)
-        return list(found.items())
+            for column in np.flatnonzero(np.isin(self._ride.bibs, events[k].bibs)).tolist():
+                off_s = self._rides_off_s(column, events[k].from_s)
+                if len(changed) < count and column in self._left and off_s is not None:
+                    self._left.remove(column)
+                    changed.append((column, off_s))
+        return changed
+
+    def _rides_off_s(self, column: int, from_s: int) -> int | None:
+        """When a rider who comes to stand is riding again."""
+        status = self._ride.status[from_s:, column]
+        stands = np.flatnonzero(status == Status.STOPPED)
+        if len(stands) == 0 or stands[0] > _STANDS_WITHIN_S:
+            return None
+        rides = np.flatnonzero(status[stands[0] :] == Status.RACING)
+        return None if len(rides) == 0 else from_s + int(stands[0]) + int(rides[0])
 
     def _put_in_cars(self) -> None:
         """Trackers left on bikes that were changed; the world drives those who abandoned."""
-        boarded = [
-            (column, at_s)
-            for column, at_s in self._happened_to(_BIKE_CHANGES)[: self._faults.swaps]
-            if self._ride.status[at_s + 1, column] == Status.RACING
-        ]
+        boarded = self._change_bikes(self._faults.swaps)
         if not boarded:
             return
-        self._left = [k for k in self._left if k not in dict(boarded)]
         errands = [
             Errand(
                 at_s + int(self._draw.integers(*_LOADED_S)),
@@ -204,11 +204,8 @@ class _Day:
             )
 
     def _leave_trackers(self) -> None:
-        changed = self._happened_to(_BIKE_CHANGES)[: self._faults.swaps_silent]
-        for column, at_s in changed:
-            if self._ride.status[at_s + 1, column] == Status.RACING:
-                self._left.remove(column)
-                self._kill(column, at_s, "bike changed for one without a tracker")
+        for column, at_s in self._change_bikes(self._faults.swaps_silent):
+            self._kill(column, at_s, "bike changed for one without a tracker")
 
     def _kill(self, column: int, at_s: int, note: str) -> None:
         self._carried.on[at_s:, column] = False
@@ -237,8 +234,11 @@ class _Day:
             off_s = int(self._draw.uniform(*self._stage_s(column)))
             at_s, why = off_s + int(self._draw.integers(*_RESTART_S)), "after a restart"
             self._carried.on[off_s:at_s, column] = False
-        to_s = at_s + int(self._draw.integers(*_STALE_S))
+        to_s = at_s + self._stale_s()
         self._stale(Stale(column, at_s, to_s), f"{why}, under today's time")
+
+    def _stale_s(self) -> int:
+        return int(self._draw.integers(*_STALE_READINGS)) * self._faults.every_s
 
     def _stale(self, stale: Stale, why: str) -> None:
         self._carried.stale.append(stale)

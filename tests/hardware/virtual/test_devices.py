@@ -124,7 +124,7 @@ def road() -> Road:
 
 
 def steady_ride(road: Road, seconds: int = 1_800, riders: int = 20) -> Ride:
-    """Riders at 10 m/s in a line, one of whom changes his bike after ten minutes."""
+    """Riders at 10 m/s in a line, four of whom change their bikes after ten minutes."""
     shape = seconds, riders
     behind_m = 3.0 * np.arange(riders)
     distance_m = 10.0 * np.arange(seconds, dtype=np.float64)[:, None] - behind_m
@@ -139,10 +139,13 @@ def steady_ride(road: Road, seconds: int = 1_800, riders: int = 20) -> Ride:
     events = tuple(
         Event("mechanical", (bib,), 600 + bib, 620 + bib, 6_000.0, 1.0) for bib in (3, 5, 7, 9)
     )
+    status = np.full(shape, Status.RACING, np.int8)
+    for event in events:
+        status[event.from_s : event.to_s, event.bibs[0] - 1] = Status.STOPPED
     return Ride(
         start_s=1.8e9, bibs=np.arange(1, riders + 1, dtype=np.int32), length_m=road.length_m,
         time_trial=False, departs_s=np.zeros(riders), distance_m=distance_m,
-        status=np.full(shape, Status.RACING, np.int8), events=events, **plain,
+        status=status, events=events, **plain,
     )  # fmt: skip
 
 
