@@ -31,10 +31,10 @@ from truck.race.strays import directions, follow_strays, keep_anchors, running
 
 OFF_ROUTE_M = 60.0
 OFF_ROUTE_US = 20_000_000
+BACK_M = 18.0  # how far back a place may be published: a step of 20 m is too much
 GOOD, DOUBTFUL, OFF_ROUTE, LATE, UNPLACED = range(5)
 
 _GRACE_M = 25.0  # how far behind his furthest place a fix may lie
-_BACK_M = 18.0  # how far back a place may be published: 20 m is too much
 _SLACK_M = 30.0
 _BURST_MPS, _BURST_S = 33.0, 30.0
 _LASTING_MPS = 22.0  # a descent's mean
@@ -107,7 +107,7 @@ class Progress:
         off_m = near.distance_m - about_m
         plain &= (np.abs(near.lateral_m) <= _PLAIN_OFF_M) & (np.abs(off_m) <= _PLAIN_AHEAD_M)
         place_m, var_m2, strange = filtered(off_m, near.lateral_m, about_m, var_m2, since_s)
-        plain &= (strange <= OUTLYING) & ~(along < 0.5) & (place_m >= high_m - _BACK_M)
+        plain &= (strange <= OUTLYING) & ~(along < 0.5) & (place_m >= high_m - BACK_M)
         row, at_us = row[plain], at_us[plain]
         fit = _lateral_cost(near.lateral_m) + _HEADING_COST * np.where(
             np.isnan(along), 0.0, 1.0 - along
@@ -120,7 +120,7 @@ class Progress:
         riders.beam_fixed_m[row, 0] = near.distance_m[plain]
         riders.beam_at_us[row, 0] = riders.beam_placed_us[row, 0] = at_us
         riders.placed_us[row] = at_us
-        shown_m = np.maximum(place_m[plain], riders.distance_m[row] - _BACK_M)
+        shown_m = np.maximum(place_m[plain], riders.distance_m[row] - BACK_M)
         riders.distance_m[row] = np.minimum(shown_m, self._course.length_m)
         riders.lateral_m[row] = near.lateral_m[plain]
         keep_anchors(riders, row, at_us, fixes.x_m[plain], fixes.y_m[plain])
@@ -224,7 +224,7 @@ class Progress:
         was_m = np.where(seed, -np.inf, riders.beam_high_m[row, parent])
         # before the flag a place may be taken back all the way
         was_m[at_us <= self._start_us] = -np.inf
-        here_m = np.maximum(np.where(seed, near.distance_m, place_m[pick]), was_m - _BACK_M)
+        here_m = np.maximum(np.where(seed, near.distance_m, place_m[pick]), was_m - BACK_M)
         born_us = np.where(seed, at_us, riders.beam_born_us[row, parent])
         found = Beam(
             fix,
@@ -259,7 +259,7 @@ class Progress:
         riders.seeded_us[row[first]] = fixes.at_us[first]
         was_m, now_m = riders.distance_m[row], riders.beam_m[row, 0]
         # the published place never steps back further, whatever the hypotheses do
-        shown_m = np.where(np.isnan(was_m), now_m, np.maximum(now_m, was_m - _BACK_M))
+        shown_m = np.where(np.isnan(was_m), now_m, np.maximum(now_m, was_m - BACK_M))
         riders.distance_m[row[placed]] = np.minimum(shown_m, self._course.length_m)[placed]
         riders.placed_us[row[placed]] = placed_us[placed]
         # the offset of the pass nearest to the place, or of the nearest road when off it

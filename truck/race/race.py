@@ -116,11 +116,16 @@ class Race:
                 distance_m[live] = self._riders.distance_m[rows[~late]]
                 lateral_m[live] = self._riders.lateral_m[rows[~late]]
                 quality[live] = self._riders.quality[rows[~late]]
-                if len(old):
+                # a fix said twice lies where it did
+                again = at_us[late] == self._riders.seen_us[rows[late]]
+                distance_m[old] = self._riders.distance_m[rows[late]]
+                lateral_m[old] = self._riders.lateral_m[rows[late]]
+                if not again.all():
+                    rows, old = rows[late][~again], old[~again]
                     distance_m[old], lateral_m[old] = self._look_back(
-                        rows[late], at_us[late], x_m[old], y_m[old]
+                        rows, readings.measured_at_us[old], x_m[old], y_m[old]
                     )
-                quality[old] = LATE
+                quality[which[late]] = LATE
         return Placed(
             distance_m,
             self.course.length_m - distance_m,
@@ -243,6 +248,7 @@ class Race:
         if self._field_us != NEVER_US:
             seen = self._look_at(second_us - _SECOND_US)
             self._changes += [(tick, change) for change in seen.changes]
+            riders.shown_m = seen.scene.distance_m.copy()
         self._field_us = second_us
         recent = (riders.placed_us >= second_us - _FIELD_US) & (riders.finished_us == NEVER_US)
         self._field_m = float(np.median(riders.distance_m[recent])) if recent.any() else np.nan
