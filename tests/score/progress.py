@@ -8,6 +8,8 @@ Rules.
   of an out and back both legs lie within it, and there nobody can tell them apart.
 - Step back: a published distance more than 20 m below the one published before it, whatever the
   status of either and however long ago; a withdrawn distance in between does not excuse it.
+- Retreat: a spell in which the published distance lies over 20 m below what it was in the last
+  10 s, so that a step back does not vanish by being taken in small ones.
 - Placed: of the seconds at which a rider on the road was heard in the last 10 s, those at which he
   is published as racing or stopped with a distance. It keeps the error honest.
 - Sound devices are those that mislead nobody all day; the others (in cars, wrong bindings, clocks
@@ -22,6 +24,7 @@ from scene import Bools, Floats, Scene
 WRONG_M = 250.0
 WRONG_S = 5
 BACK_M = 20.0
+RETREAT_S = 10
 _HEARD_S = 10.0
 
 
@@ -52,6 +55,7 @@ def _figures(scene: Scene, distance_m: Floats, rows: Bools, riders: Bools) -> di
         "p95": Mean(float(np.quantile(error_m, 0.95)) if len(error_m) else np.nan),
         "wrong laps or legs": Mean(float(wrong_episodes(off_m, fresh).sum())),
         "steps back": Mean(float(steps_back(np.where(riders, distance_m, np.nan)).sum())),
+        "retreats": Mean(float(retreats(np.where(riders, distance_m, np.nan)).sum())),
     }
 
 
@@ -75,3 +79,12 @@ def steps_back(distance_m: Floats) -> Floats:
         count += known & (np.where(known, row, 0.0) < last - BACK_M)
         last = np.where(known, row, last)
     return count
+
+
+def retreats(distance_m: Floats) -> Floats:
+    """Each rider's spells of being published over 20 m below a place of the last 10 s."""
+    back = np.zeros((len(distance_m) + 1, distance_m.shape[1]), bool)
+    with np.errstate(invalid="ignore"):
+        for lag in range(1, RETREAT_S + 1):
+            back[1 + lag :] |= distance_m[:-lag] - distance_m[lag:] > BACK_M
+    return (back[1:] & ~back[:-1]).sum(axis=0).astype(np.float64)

@@ -88,6 +88,15 @@ def test_a_step_back_is_against_what_was_last_published_however_long_ago() -> No
     assert progress.steps_back(published).tolist() == [2, 1, 0]
 
 
+def test_a_retreat_is_seen_though_it_is_taken_in_small_steps() -> None:
+    back_m = np.concatenate([np.arange(0.0, 100.0, 10.0), np.arange(82.0, 0.0, -8.0)])
+    published = np.column_stack([back_m, np.full(len(back_m), 5.0)])
+    assert progress.steps_back(published).tolist() == [0, 0]
+    assert progress.retreats(published).tolist() == [1, 0]
+    assert progress.retreats(back_m[::-1][:, None])[0] == 1
+    assert progress.retreats(np.array([[30.0], [NAN], [5.0]])).tolist() == [1]
+
+
 # --- groups
 
 
