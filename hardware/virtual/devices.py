@@ -232,7 +232,8 @@ class _Day:
         at_s, why = int(self._carried.on[:, column].argmax()), "at power-on"
         if self._draw.random() < 0.5:
             off_s = int(self._draw.uniform(*self._stage_s(column)))
-            at_s, why = off_s + int(self._draw.integers(*_RESTART_S)), "after a restart"
+            back_s = off_s + int(self._draw.integers(*_RESTART_S))
+            at_s, why = min(back_s, self._ride.seconds - 1), "after a restart"
             self._carried.on[off_s:at_s, column] = False
         to_s = at_s + self._stale_s()
         self._stale(Stale(column, at_s, to_s), f"{why}, under today's time")
