@@ -27,6 +27,7 @@ class Evidence(NamedTuple):
         sparse_s: between the fixes that saw it.
         together_s: from the first of their onsets to the third, NaN with fewer.
         shut: whether riders close behind stand before it and none has passed; None if unknown.
+        left: whether the tracker lost the rider's heartbeat just then; None if unknown.
         feeding: whether it lies in a feed zone.
         crossing: whether it lies just before a level crossing.
     """
@@ -37,6 +38,7 @@ class Evidence(NamedTuple):
     sparse_s: float
     together_s: float
     shut: bool | None
+    left: bool | None
     feeding: bool
     crossing: bool
 
@@ -74,10 +76,16 @@ _TOGETHER = {
     "crash": 0.75, "mechanical": 0.2, "comfort_stop": 0.25, "feed_zone": 0.15,
     "level_crossing": 0.35,
 }  # fmt: skip
-# Nobody gets by: a closed bar's queue; a fall seldom shuts a whole road.
+# Nobody gets by: a closed bar's queue; a fall seldom shuts a whole road, and behind
+# those who stop at the back there is nobody to pass.
 _SHUT = {
-    "crash": 0.2, "mechanical": 0.05, "comfort_stop": 0.15, "feed_zone": 0.05,
+    "crash": 0.2, "mechanical": 0.05, "comfort_stop": 0.4, "feed_zone": 0.05,
     "level_crossing": 0.92,
+}  # fmt: skip
+# The heartbeat is lost as he stops: he left the bike that carries the tracker.
+_LEFT = {
+    "crash": 0.04, "mechanical": 0.3, "comfort_stop": 0.02, "feed_zone": 0.02,
+    "level_crossing": 0.02,
 }  # fmt: skip
 # Slower than 6 m/s: on climbs riders seldom fall, and chains drop and legs stop.
 _SLOW_MPS = 6.0
@@ -107,15 +115,18 @@ def odds_of(evidence: Evidence) -> dict[str, float]:
 
 
 def _likelihood(kind: str, evidence: Evidence) -> float:
-    told = _braked(kind, evidence) * min(1.0, _SPARSE_S / evidence.sparse_s)
+    seen = min(1.0, _SPARSE_S / evidence.sparse_s)
+    told = seen * _braked(kind, evidence)
     told += math.log(_RIDERS[kind][min(evidence.riders, 3) - 1])
     told += _said(_SLOW[kind], evidence.from_mps < _SLOW_MPS)
     told += _said(_FEEDING[kind], evidence.feeding)
     told += _said(_CROSSING[kind], evidence.crossing)
     if evidence.riders >= 3:
-        told += _said(_TOGETHER[kind], evidence.together_s <= _TOGETHER_S)
+        told += seen * _said(_TOGETHER[kind], evidence.together_s <= _TOGETHER_S)
     if evidence.shut is not None:
         told += _said(_SHUT[kind], evidence.shut)
+    if evidence.left is not None:
+        told += _said(_LEFT[kind], evidence.left)
     return told
 
 

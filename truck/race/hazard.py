@@ -11,6 +11,8 @@ from truck.race.scene import Scene
 from truck.race.trail import Trails
 
 _BEFORE_US = 20_000_000  # a comfort stop brakes for 10 to 20 s
+_HOLE_US = 60_000_000  # longer ago he may have done anything
+_SPARSE_S = 5.0
 _AT_SPEED = 0.85  # of the speed before: below it he is braking
 # A second is shorter than a receiver's filter: braking is read over two to three and a half.
 _OVER_US = (1_900_000, 3_600_000)
@@ -28,7 +30,9 @@ class Halts(NamedTuple):
         from_mps: his speed then.
         braking_mps2: the hardest over two to three seconds; at sparse fixes what is certain.
         sparse_s: between the two fixes that saw it.
-        along_m: where he came to stand.
+        along_m: where on the course he came to stand, as last placed.
+        x_m: eastward.
+        y_m: northward.
     """
 
     row: Ints
@@ -37,22 +41,38 @@ class Halts(NamedTuple):
     braking_mps2: Floats
     sparse_s: Floats
     along_m: Floats
+    x_m: Floats
+    y_m: Floats
 
 
 def halts_of(trails: Trails, rows: Ints) -> Halts:
     """The halts of riders who have just come to stand; those who never rode are left out."""
     at_us, speed_mps = trails.at_us[rows], trails.speed_mps[rows]
+    each = np.arange(len(rows))
     ago_us = trails.still_us[rows][:, None] - at_us
     before = (at_us != NEVER_US) & (ago_us <= _BEFORE_US) & np.isfinite(speed_mps)
+    last = np.minimum(np.argmax(ago_us >= 0, axis=1) + 1, at_us.shape[1] - 1)
+    before[each, last] |= ago_us[each, last] <= _HOLE_US
     known_mps = np.where(before, speed_mps, -1.0)
     from_mps = known_mps.max(axis=1, initial=-1.0)
-    at_speed = before & (known_mps >= _AT_SPEED * from_mps[:, None])
-    onset = np.argmax(at_speed, axis=1)
-    each = np.arange(len(rows))
+    onset = np.argmax(before & (known_mps >= _AT_SPEED * from_mps[:, None]), axis=1)
     braking_mps2, sparse_s = _braking(at_us, np.where(before, speed_mps, np.nan))
-    halts = Halts(
-        rows, at_us[each, onset], from_mps, braking_mps2, sparse_s, trails.along_m[rows, 0]
+    # over a hole he rode on at his speed for as far as he got
+    next_ = np.maximum(onset - 1, 0)
+    way_m = np.hypot(
+        trails.x_m[rows, next_] - trails.x_m[rows, onset],
+        trails.y_m[rows, next_] - trails.y_m[rows, onset],
     )
+    rode_us = np.where(sparse_s > _SPARSE_S, way_m / np.maximum(from_mps, 1.0) * 1e6, 0.0)
+    rode_us = np.minimum(rode_us, at_us[each, next_] - at_us[each, onset])
+    onset_us = at_us[each, onset] + np.rint(rode_us).astype(np.int64)
+    along_m = trails.along_m[rows]
+    placed = np.isfinite(along_m) & (ago_us <= _BEFORE_US)
+    halts = Halts(
+        rows, onset_us, from_mps, braking_mps2, sparse_s,
+        np.where(placed.any(axis=1), along_m[each, np.argmax(placed, axis=1)], np.nan),
+        trails.x_m[rows, 0], trails.y_m[rows, 0],
+    )  # fmt: skip
     rode = (from_mps >= _SLOWEST_MPS) & np.isfinite(halts.along_m)
     return Halts._make(column[rode] for column in halts)
 

@@ -138,7 +138,9 @@ def look(
     effort = follow_effort(memory.efforts, scene, winds, wind)
     standings = follow_standings(memory.bonuses, scene, stage, gaps)
     racing = led & (status != ASTRAY) & ~scene.finished & begun_at(stage, riders.bib, at_us)
-    changes = follow_incidents(memory.incidents, scene, memory.trails, halted, racing)
+    changes = follow_incidents(
+        memory.incidents, scene, memory.trails, memory.trackers, halted, racing
+    )
     return Look(
         scene, order, status, on_road, group_id, gaps, wind, effort, standings, echelons, changes
     )

@@ -21,6 +21,7 @@ _BLOCK_US = 60_000_000
 _LONGEST_US = 180_000_000  # over a longer silence the sensors have said nothing
 _IN_CAR, _BACK = 3.5, 0.5  # points to be in a car, and to be a rider again
 _MOST = 8.0
+SUSPECT = 1.0  # points from which his standing still raises nothing
 
 # The work that nobody has in his legs, every doubt given to the rider: 75 kg on a bike of 7 kg,
 # rolling at 0.0035, and of a drag area of 0.30 m2 the quarter that is left behind a car or in a
@@ -32,16 +33,20 @@ _DRAG_PER_KG = 0.5 * 1.15 * 0.30 * 0.25 / 75.0
 _LASTING_W_KG, _POINT_J_KG = 6.4, 200.0
 _FASTEST_MPS = 33.0
 
-# What sensors say of a minute in which a rider had to work: points. What was there until about
-# the last standstill and is gone since tells of the bike or of the rider; a battery may die at any
-# time, and then tells nothing.
-_WORKS_W_KG = 1.5
+# What sensors say after a standstill, points: what was there until then and is gone since tells of
+# the bike or of the rider. A battery may die at any time, and then tells nothing.
+_AROUND_HALT_US = 60_000_000
+_LOST_US = 10_000_000
+_BOARDED_US = 1_800_000_000  # nobody gets into a car without standing still
+_HEART_GONE = 2.5  # the tracker is no longer near him
+_POWER_GONE, _IDLE = 1.0, 2.0  # a bike without a meter; a meter that rides and is not pedalled
+_HEART_RESTS_BPM, _HEART_RESTS = 80.0, 1.0  # in an easy bunch 90 is common
+# A minute's work, some 50 W: nobody does it without a turn of the pedals.
+_WORKS_W_KG = 0.7
+_RIDES_ON = 0.4  # a point more for each such minute, once the sensors have said so much:
+_TOLD = 2.0
 _PEDALS_W, _PEDALS = 40.0, -3.0
-_IDLE, _POWER_GONE = 1.0, 0.5  # a meter that measures nothing, and none
 _HEART_WORKS_BPM, _HEART_WORKS = 115.0, -1.5
-_HEART_RESTS_BPM, _HEART_RESTS = 95.0, 1.5
-_HEART_GONE = 0.7
-_AROUND_HALT_US = 120_000_000
 _NOT_STARTER = 0.5  # a number that nobody wears, without a sensor that says he rides
 _WORN = 0.95  # of the points a minute on: halved in a quarter of an hour
 
@@ -57,7 +62,8 @@ class Trackers(Rows):
         heart_us: when a heart rate was.
         power_w: highest of the block, NaN where none was measured.
         heart_bpm: highest of the block.
-        points: for a car.
+        driven: points for a car, of what he did.
+        points: with those of his sensors.
         in_car: whether it is in one.
     """
 
@@ -67,6 +73,7 @@ class Trackers(Rows):
     heart_us: NDArray[np.int64] = column(np.int64, NEVER_US)
     power_w: NDArray[np.float64] = column(np.float64, np.nan)
     heart_bpm: NDArray[np.float64] = column(np.float64, np.nan)
+    driven: NDArray[np.float64] = column(np.float64, 0.0)
     points: NDArray[np.float64] = column(np.float64, 0.0)
     in_car: NDArray[np.bool_] = column(np.bool_, False)
 
@@ -109,14 +116,17 @@ def _judge(
 ) -> None:
     """Add up the points of each rider's block."""
     needed_w_kg, moved = _needed(memory, scene, rows)
-    points = memory.points[rows] * _WORN
     above_j_kg = (needed_w_kg - _LASTING_W_KG) * _BLOCK_US / 1e6
-    points += np.where(moved, np.maximum(above_j_kg / _POINT_J_KG, 0.0), 0.0)
+    gained = np.where(moved, np.maximum(above_j_kg / _POINT_J_KG, 0.0), 0.0)
     works = moved & (needed_w_kg > _WORKS_W_KG)
-    told = _told_by_sensors(memory, trails, rows)
-    told += np.where(starters[rows] | (told < 0.0), 0.0, _NOT_STARTER)
-    points = np.clip(points + np.where(works, told, 0.0), 0.0, _MOST)
-    memory.points[rows] = points
+    against = np.where(memory.power_w[rows] >= _PEDALS_W, _PEDALS, 0.0)
+    against += np.where(memory.heart_bpm[rows] >= _HEART_WORKS_BPM, _HEART_WORKS, 0.0)
+    told = np.where(against < 0.0, 0.0, _told_by_sensors(memory, trails, rows))
+    gained += np.where(works & (told >= _TOLD), _RIDES_ON, 0.0)
+    gained += np.where(works & ~starters[rows] & (against == 0.0), _NOT_STARTER, 0.0)
+    driven = np.clip(memory.driven[rows] * _WORN + gained + against, 0.0, _MOST)
+    memory.driven[rows] = driven
+    points = memory.points[rows] = np.where(moved, driven + told, memory.points[rows])
     memory.in_car[rows] = np.where(memory.in_car[rows], points > _BACK, points >= _IN_CAR)
 
 
@@ -134,14 +144,29 @@ def _needed(memory: Trackers, scene: Scene, rows: Ints) -> tuple[Floats, NDArray
 
 
 def _told_by_sensors(memory: Trackers, trails: Trails, rows: Ints) -> Floats:
-    """Points of a block's sensors; what a rider never had says nothing."""
+    """Points of what the sensors no longer say; what a rider never had says nothing."""
     power_w, heart_bpm = memory.power_w[rows], memory.heart_bpm[rows]
-    halted, halt_us = trails.halt_us[rows] != NEVER_US, trails.halt_us[rows]
-    power_ended = halted & (np.abs(memory.pedalled_us[rows] - halt_us) <= _AROUND_HALT_US)
-    heart_ended = halted & (np.abs(memory.heart_us[rows] - halt_us) <= _AROUND_HALT_US)
-    points = np.where(power_w >= _PEDALS_W, _PEDALS, 0.0)
     stopped = np.where(np.isnan(power_w), _POWER_GONE, _IDLE)
-    points += np.where(power_ended & ~(power_w >= _PEDALS_W), stopped, 0.0)
-    points += np.where(heart_bpm >= _HEART_WORKS_BPM, _HEART_WORKS, 0.0)
-    points += np.where((heart_bpm > 0) & (heart_bpm < _HEART_RESTS_BPM), _HEART_RESTS, 0.0)
-    return points + np.where(heart_ended & ~(heart_bpm > 0), _HEART_GONE, 0.0)
+    points = np.where(_ended(memory.pedalled_us[rows], trails, rows), stopped, 0.0)
+    gone = ~(heart_bpm > 0) & _ended(memory.heart_us[rows], trails, rows)
+    boarded = trails.at_us[rows, 0] - trails.halt_us[rows] <= _BOARDED_US
+    rests = (heart_bpm > 0) & (heart_bpm < _HEART_RESTS_BPM) & boarded
+    return points + np.where(gone, _HEART_GONE, 0.0) + np.where(rests, _HEART_RESTS, 0.0)
+
+
+def _ended(last_us: Ints, trails: Trails, rows: Ints) -> NDArray[np.bool_]:
+    """Whether something was last measured about the last standstill."""
+    halt_us, goes_us = trails.halt_us[rows], np.maximum(trails.goes_us[rows], trails.halt_us[rows])
+    ended: NDArray[np.bool_] = halt_us != NEVER_US
+    ended &= (last_us >= halt_us - _AROUND_HALT_US) & (last_us <= goes_us + _AROUND_HALT_US)
+    return ended
+
+
+def left_behind(memory: Trackers, trails: Trails, rows: Ints) -> bool | None:
+    """Whether all these trackers lost their riders' heartbeat as they came to stand.
+
+    None where there was none to lose.
+    """
+    since_us = trails.halt_us[rows] - memory.heart_us[rows]
+    known = since_us <= _LOST_US
+    return bool((since_us[known] >= 0).all()) if known.any() else None

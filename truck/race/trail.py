@@ -16,11 +16,16 @@ SAMPLES = 32  # about half a minute at 1 Hz: a comfort stop brakes for 20 s
 
 # A standing receiver wanders by 0.2 to 0.35 m a second (dualdevice, roubaix2020: sd 1.2 to 1.6 m,
 # autocorrelation 0.97 to 0.99 at 1 s); a rider who pushes his bike makes 1.5 m/s.
-_STANDS_MPS, _RIDES_MPS = 1.0, 2.0
-_OVER_US = 2_500_000
-_RECENT = 8  # samples that hold those 2.5 s at any rate of looks
+_STANDS_MPS, _RIDES_MPS = 1.2, 2.0
+_OVER_US = 1_900_000
+# Where fixes jump (gorges), a receiver's own speed of zero for 3 s tells, unless they move on.
+_ZERO_MPS, _ZERO_OVER_US, _JUMPY_MPS = 0.8, 2_900_000, 7.0
+_RECENT = 8  # samples that hold those seconds at any rate of looks
 # A filtered speed follows the fixes late where there is no sensor; above this it contradicts them.
 _CONTRADICTS_MPS = 3.0
+_HOLE_US = 60_000_000
+# In a gorge fixes jump by 60 m; two trackers under one number jump further, every other time.
+_JUMP_MPS, _TORN = 90.0, 4
 
 
 @dataclass
@@ -36,6 +41,8 @@ class Trails(Rows):
         still_us: since when he stands, `NEVER_US` while he rides.
         halt_us: when he last came to a standstill, or `NEVER_US`.
         goes_us: since when he rides again after a standstill, or `NEVER_US`.
+        heard_us: since when he is heard without a hole of a minute.
+        torn: whether his fixes jump to and fro: two trackers under one number.
     """
 
     at_us: NDArray[np.int64] = column(np.int64, NEVER_US, SAMPLES)
@@ -46,27 +53,38 @@ class Trails(Rows):
     still_us: NDArray[np.int64] = column(np.int64, NEVER_US)
     halt_us: NDArray[np.int64] = column(np.int64, NEVER_US)
     goes_us: NDArray[np.int64] = column(np.int64, NEVER_US)
+    heard_us: NDArray[np.int64] = column(np.int64, NEVER_US)
+    torn: NDArray[np.bool_] = column(np.bool_, False)
 
 
 def follow_trails(memory: Trails, scene: Scene) -> Ints:
     """Sample each fix that is new since the last look; rows of the riders who just halted.
 
-    Who stands is told by the way over the last seconds, every step of it: a speed of zero from a
-    receiver that moves is no halt, nor is a place that jumps back.
+    Who stands is told by the way over the last seconds, every step of it: neither a speed of zero
+    from a receiver that moves is a halt, nor a place that jumps back.
     """
     riders = scene.riders
     rows = np.flatnonzero(riders.seen_us > memory.at_us[:, 0])
     placed = riders.placed_us[rows] == riders.seen_us[rows]
+    back = rows[riders.seen_us[rows] - memory.at_us[rows, 0] > _HOLE_US]
+    memory.heard_us[back] = riders.seen_us[back]
     _push(memory.at_us, rows, riders.seen_us[rows])
     _push(memory.x_m, rows, riders.x_m[rows])
     _push(memory.y_m, rows, riders.y_m[rows])
     _push(memory.along_m, rows, np.where(placed, riders.distance_m[rows], np.nan))
     _push(memory.speed_mps, rows, riders.speed_mps[rows])
-    crawl_mps, since_us = _crawl(memory, rows)
+    crawl_mps, since_us = _crawl(memory, rows, _OVER_US)
+    jumpy_mps, zero_since_us = _crawl(memory, rows, _ZERO_OVER_US)
     speed_mps = riders.speed_mps[rows]
+    lately = memory.at_us[rows, :_RECENT] >= zero_since_us[:, None]
+    zero = np.where(lately, memory.speed_mps[rows, :_RECENT], 0.0).max(axis=1) < _ZERO_MPS
+    stands = (crawl_mps < _STANDS_MPS) & ~(speed_mps >= _CONTRADICTS_MPS)
+    stands |= zero & (jumpy_mps < _JUMPY_MPS)
     still = memory.still_us[rows] != NEVER_US
-    halts = ~still & (crawl_mps < _STANDS_MPS) & ~(speed_mps >= _CONTRADICTS_MPS)
-    goes = still & (crawl_mps > _RIDES_MPS) & ~(speed_mps < _STANDS_MPS)
+    halts = ~still & stands
+    goes = still & (crawl_mps > _RIDES_MPS) & ~(speed_mps < _ZERO_MPS)
+    jumps = _jumps(memory, rows)
+    memory.torn[rows] = (jumps >= _TORN) | (memory.torn[rows] & (jumps > 0))
     memory.still_us[rows[halts]] = memory.halt_us[rows[halts]] = since_us[halts]
     memory.still_us[rows[goes]] = NEVER_US
     memory.goes_us[rows[goes]] = riders.seen_us[rows[goes]]
@@ -79,12 +97,12 @@ def _push(samples: NDArray[Any], rows: Ints, value: NDArray[Any]) -> None:
     samples[rows, 0] = value
 
 
-def _crawl(memory: Trails, rows: Ints) -> tuple[Floats, Ints]:
-    """The speed of the way over the last 2.5 s or the last step, and since when it lasts."""
+def _crawl(memory: Trails, rows: Ints, over_us: int) -> tuple[Floats, Ints]:
+    """The speed of the way over this long or over the last step, and since when it is counted."""
     at_us = memory.at_us[rows, :_RECENT]
     ago_us = at_us[:, :1] - at_us
-    first = np.argmax(ago_us >= _OVER_US, axis=1)
-    first[ago_us[:, -1] < _OVER_US] = _RECENT - 1
+    first = np.argmax(ago_us >= over_us, axis=1)
+    first[ago_us[:, -1] < over_us] = _RECENT - 1
     steps_m = np.hypot(
         np.diff(memory.x_m[rows, :_RECENT], axis=1), np.diff(memory.y_m[rows, :_RECENT], axis=1)
     )
@@ -94,3 +112,11 @@ def _crawl(memory: Trails, rows: Ints) -> tuple[Floats, Ints]:
     passed_s = np.where(known, ago_us[pick], 1) / 1e6
     crawl_mps = way_m[pick[0], np.maximum(first - 1, 0)] / passed_s
     return np.where(known, crawl_mps, np.nan), at_us[pick]
+
+
+def _jumps(memory: Trails, rows: Ints) -> Ints:
+    """How many steps of the trail are faster than anything on the road."""
+    passed_s = -np.diff(memory.at_us[rows], axis=1) / 1e6
+    steps_m = np.hypot(np.diff(memory.x_m[rows], axis=1), np.diff(memory.y_m[rows], axis=1))
+    jumps: Ints = np.count_nonzero(steps_m > _JUMP_MPS * passed_s, axis=1)
+    return jumps
