@@ -23,13 +23,16 @@ def along(route: Route) -> Floats:
 def steps(route: Route) -> Floats:
     """Metres between each point and the next, on the ellipsoid."""
     lat, lon = route.latitude_deg, route.longitude_deg
-    return np.asarray(_GEOD.inv(lon[:-1], lat[:-1], lon[1:], lat[1:])[2], np.float64)
+    step_m = _GEOD.inv(lon[:-1], lat[:-1], lon[1:], lat[1:])[2]
+    # each step, not their sum: machines differ by nanometres, which a sum would add up
+    return np.asarray(np.round(step_m, 4), np.float64)
 
 
 def without_stops(route: Route) -> Route:
     """The route without points that repeat the one before, or nearly."""
-    north, east = _metres_a_degree(float(route.latitude_deg[0]))
-    x_m, y_m = (route.longitude_deg * east).tolist(), (route.latitude_deg * north).tolist()
+    north, east = _metres_a_degree(route.latitude_deg)
+    x_m = ((route.longitude_deg - route.longitude_deg[0]) * east).tolist()
+    y_m = (route.latitude_deg * north).tolist()
     kept = [0]
     for k in range(1, len(x_m)):
         if abs(x_m[k] - x_m[kept[-1]]) + abs(y_m[k] - y_m[kept[-1]]) > _SAME_PLACE_M:
@@ -110,6 +113,6 @@ def _take(route: Route, which: NDArray[np.int64]) -> Route:
     return Route(route.latitude_deg[which], route.longitude_deg[which], route.altitude_m[which])
 
 
-def _metres_a_degree(latitude_deg: float) -> tuple[float, float]:
+def _metres_a_degree(latitude_deg: Floats | float) -> tuple[float, Floats]:
     """Northward and eastward, near enough for what lies within some hundred metres."""
-    return 111_200.0, 111_200.0 * float(np.cos(np.radians(latitude_deg)))
+    return 111_200.0, 111_200.0 * np.cos(np.radians(latitude_deg))

@@ -51,6 +51,7 @@ def profile_of(distance_m: Floats, altitude_m: Floats) -> Profile:
     """
     even_m = _even(float(distance_m[0]), float(distance_m[-1]))
     known = np.isfinite(altitude_m)
+    known[known] &= np.diff(distance_m[known], prepend=-np.inf) > 0.0
     if not known.any():
         nowhere = np.full(len(even_m), np.nan)
         return Profile(even_m, nowhere, nowhere, np.zeros(len(even_m), np.bool_), _WINDOW_M[0])

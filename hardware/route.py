@@ -14,6 +14,7 @@ from hardware.stage import Circuit, Route, Stage
 Floats = NDArray[np.float64]
 
 _START_OFF_M = 300.0
+_LONGEST_M = 1_000_000.0  # the longest stage ever had 482 km (Tour de France 1919 to 1924)
 _SCALE_OFF = 0.1  # a road book and a drawn line differ by a few per cent, not by a tenth
 _SCALE_NEAR = 0.03
 _FINISH_SURE = 0.015
@@ -70,6 +71,13 @@ def road_of(stage: Stage) -> Road:
     """
     route = bridged(without_stops(stage.route))
     along_m = along(route)
+    if along_m[-1] > _LONGEST_M:
+        apart_m = np.diff(along_m)
+        raise Misconfigured(
+            f"route.gpx is {along_m[-1] / 1000:.0f} km long, its points lie up to "
+            f"{apart_m.max() / 1000:.0f} km apart",
+            "Remove the points that are far from the road.",
+        )
     neutral_m = _neutral(stage, float(along_m[-1]))
     if along_m[-1] <= neutral_m + 100.0:
         raise Misconfigured(
@@ -90,6 +98,10 @@ def road_of(stage: Stage) -> Road:
     if stage.finish is not None:
         passes, off_m = passes_of(route, along_m, stage.finish)
         route, along_m = _end_at(route, along_m, _finish_of(stage, passes, neutral_m))
+        if along_m[-1] <= neutral_m + 100.0:
+            raise Misconfigured(
+                "stage.toml, finish: it lies before the flag", "Correct finish or neutral_km."
+            )
     wanted_m = float(along_m[-1])
     if stage.length_km is not None:
         wanted_m = neutral_m + stage.length_km * 1000.0

@@ -126,6 +126,8 @@ def test_without_a_length_the_circuit_tells_whether_the_neutral_zone_is_drawn() 
         (roads.straight(10_000), finish(20_000.0, 0.0), " m from the nearest point"),
         (roads.straight(10_000), finish(50.0, 0.0), "where route.gpx begins"),
         (roads.straight(10_000), "[finish]\nlatitude_deg = 5.05\nlongitude_deg = 45.0\n", "Swap"),
+        ((np.array([0, 9e5, 0, 20]), np.zeros(4)), "", "1.* km long, its points lie up to 899 km"),
+        (roads.straight(9_000), "neutral_km = 4.0\n" + finish(3_000, 0), "before the flag"),
         (roads.straight(5_000), "neutral_km = 5.0\n", "only 5.* m long"),
     ],
 )

@@ -108,7 +108,7 @@ def _foot_of(at_m: Floats, level_m: Floats, top_m: float) -> tuple[float, float]
     if np.isnan(level_m).any():
         return float("nan"), top_m
     effort = (level_m - _FALSE_FLAT * at_m).tolist()
-    foot = last = min(int(top_m / _STEP_M), len(effort) - 1)
+    foot = last = max(0, min(int(top_m / _STEP_M), len(effort) - 1))
     for k in range(last, -1, -1):
         if effort[k] > effort[foot] + _LOST_M:
             break

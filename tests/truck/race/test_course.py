@@ -85,6 +85,12 @@ def test_named_climbs_get_their_foot_from_the_profile() -> None:
     assert flat.category == ""
 
 
+def test_a_climb_named_before_the_start_has_no_length() -> None:
+    x_m, y_m = roads.straight(25_000)
+    (climb,) = climbs_of(course(x_m, y_m, hills(x_m), checkpoints="-3.0,climb,Col\n"))
+    assert climb.category == ""
+
+
 def test_a_flat_noisy_road_has_no_climbs() -> None:
     x_m, y_m = roads.straight(60_000)
     level_m = 100.0 + np.random.default_rng(2).normal(0.0, 1.0, len(x_m))
