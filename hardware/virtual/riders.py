@@ -73,7 +73,8 @@ def field_of(stage: Stage, seed: int, riders: int = 184) -> Field:
     body_kg = np.clip(68.0 + 6.0 * heavy, 55.0, 84.0)
     per_kg = np.clip(5.55 - 0.20 * heavy + 0.26 * strong, 4.7, 6.35)
     names = sorted({starter.team for starter in starters})
-    climber = np.argsort(np.argsort(per_kg)) / max(1, count - 1)
+    rank = np.argsort(np.argsort(per_kg, kind="stable"), kind="stable")
+    climber: Floats = rank / max(1, count - 1)
     return Field(
         starters=tuple(starters),
         team=np.array([names.index(starter.team) for starter in starters], np.int64),

@@ -1,5 +1,6 @@
 """The road under a simulated race: what a rider meets at each place, as tables to index."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,7 +125,8 @@ def _limits(east: Floats, north: Floats) -> Floats:
     curve = np.where(tight > _CORNER_TURN, np.minimum(curve, corner), curve)
     limit = np.clip(curve, _HAIRPIN_MPS, _TOP_MPS).tolist()
     for row in range(len(limit) - 2, -1, -1):
-        braked = (limit[row + 1] ** 2 + 2.0 * _BRAKING_MPS2 * STEP_M) ** 0.5
+        # a square root is exact everywhere, a power is not
+        braked = math.sqrt(limit[row + 1] * limit[row + 1] + 2.0 * _BRAKING_MPS2 * STEP_M)
         limit[row] = min(limit[row], braked)
     return np.array(limit)
 

@@ -156,7 +156,8 @@ def _clocked(ride: Ride, distance_m: Floats) -> Floats:
     best = np.minimum.accumulate(np.take_along_axis(elapsed_s, order, 0), axis=0)
     best_s = np.empty_like(best)
     np.put_along_axis(best_s, order, best, 0)
-    lost_s = np.where(np.isfinite(elapsed_s), elapsed_s - best_s, 0.0)
+    lost_s = np.zeros_like(best_s)
+    np.subtract(elapsed_s, best_s, out=lost_s, where=np.isfinite(elapsed_s))
     gap_s = np.stack([np.interp(distance_m[:, k], points_m, lost_s[k]) for k in riders], axis=1)
     finish_s = finishes_of(ride)
     elapsed_s = finish_s - ride.departs_s

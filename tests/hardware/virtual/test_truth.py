@@ -209,6 +209,8 @@ def test_against_the_clock_a_gap_is_to_the_best_so_far() -> None:
     assert np.nanmax(gaps[:, 1]) == pytest.approx(0.0, abs=1e-6)
     # 10 km at 10 and at 12 m/s
     assert gaps[-1, 0] == pytest.approx(1_000.0 - 10_000.0 / 12.0, abs=0.1)
+    cut = gaps_of(ride_of([first[:700], late[:700]], ride.status[:700], departs_s=[0.0, 60.0]))
+    assert np.array_equal(cut, gaps[:700], equal_nan=True)
 
 
 @settings(max_examples=25, deadline=None)
