@@ -48,20 +48,18 @@ def rows(shared: Path, folder: Path, tell: Tell) -> list[dict[str, Any]]:
     return [aim.row(*found[aim.name], nan, nan) for aim in aims.REAL]
 
 
-def _replayed(
-    files: list[Path], route: list[Path], folder: Path
-) -> tuple[dict[int, Ride], Line, Grid]:
+def _replayed(files: list[Path], folder: Path) -> tuple[dict[int, Ride], Line, Grid]:
     rides = {name: ride for file in files for name, ride in read_rides(file).items()}
     stage = folder / "stage"
     if not stage.exists():
-        write_stage_from_rides(stage, {n: r for f in route for n, r in read_rides(f).items()})
+        write_stage_from_rides(stage, rides)
     replay(stage, files, folder / "out")
     by_bib = {bib: rides[name] for name, bib in bibs_of(rides).items()}
     return by_bib, line_of(load_stage(stage)), Grid(folder / "out" / "states.parquet")
 
 
 def _five(file: Path, folder: Path) -> dict[str, tuple[float, float]]:
-    rides, line, states = _replayed([file], [file], folder)
+    rides, line, states = _replayed([file], folder)
     road, plane = _road(line)
     wrong, back, home_wrong, home_back = [_Two() for _ in range(4)]
     seen, judged = 0, 0
@@ -138,7 +136,7 @@ def _pair(rides: dict[int, Ride], states: Grid, line: Line) -> tuple[float, floa
 
 
 def _two(files: list[Path], folder: Path) -> dict[str, tuple[float, float]]:
-    _, _, states = _replayed(files, files[:1], folder)
+    _, _, states = _replayed(files, folder)
     at_s, bibs = states.seconds, states.bibs
     heard = states.column("age_s", at_s, bibs) <= _HEARD_S
     both = (heard & states.among(("racing",), at_s, bibs)).all(axis=1)
