@@ -81,16 +81,27 @@ class GroupColumns:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """The race at `at_us`, microseconds since 1970 UTC; `changes` are new since the last look."""
+    """The race at one instant.
+
+    Attributes:
+        at_us: the instant, microseconds since 1970 UTC.
+        changes: what the look behind this frame newly says of incidents.
+        open: incidents that are open now, each as last said.
+    """
 
     at_us: int
     riders: RiderColumns
     groups: GroupColumns
     changes: list[Change]
+    open: list[Change]
 
 
 def make_frame(
-    course: Course, names: dict[int, tuple[str, str]], seen: Look, ruled: NDArray[np.bool_]
+    course: Course,
+    names: dict[int, tuple[str, str]],
+    seen: Look,
+    ruled: NDArray[np.bool_],
+    open_now: list[Change],
 ) -> Frame:
     """The frame of one look.
 
@@ -99,6 +110,7 @@ def make_frame(
         names: name and team by bib.
         seen: the look at the race.
         ruled: whose row an operator's word has touched.
+        open_now: incidents as last said.
     """
     order, riders, scene = seen.order, seen.scene.riders, seen.scene
     bibs = riders.bib[order]
@@ -130,6 +142,7 @@ def make_frame(
         ),
         _groups(seen),
         seen.changes,
+        open_now,
     )
 
 

@@ -11,7 +11,7 @@ from truck.race.course import Course, Floats
 from truck.race.finish import latch_finish
 from truck.race.fixes import Fixes
 from truck.race.frame import Frame, make_frame
-from truck.race.incidents import Change, judge
+from truck.race.incidents import Change, judge, open_incidents
 from truck.race.look import Look, Memory, look, new_memory
 from truck.race.overrides import overruled
 from truck.race.passages import known_way, record_passages
@@ -141,7 +141,8 @@ class Race:
             memory = self._memory.copy()
             self._ahead = self._look(at_us, memory), memory
         seen, ruled = overruled(self._ahead[0], self._rulings)
-        return make_frame(self.course, self._names, seen, ruled)
+        open_now = open_incidents(self._ahead[1].incidents, at_us)
+        return make_frame(self.course, self._names, seen, ruled, open_now)
 
     def rule(self, ruling: Ruling) -> None:
         """Take an operator's decision in; what was said of an incident is in `take_changes`."""

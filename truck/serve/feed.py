@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hardware.stage import Stage
 from truck.race.course import Course
 from truck.race.frame import QUALITIES, Frame
+from truck.race.incidents import Change
 from truck.race.status import STATUSES
 
 FRAME_SCHEMA = "truck.frame/1"
@@ -77,9 +78,23 @@ def encode_frame(frame: Frame, extras: Mapping[str, Any]) -> bytes:
             **{name: _column(name, getattr(groups, name)) for name in
                ("distance_m", "gap_s", "gap_m", "gap_measured_s", "gap_at_m", "speed_mps")},
         },
+        "incidents": _incidents(frame.open),
         **_finite(extras),
     }  # fmt: skip
     return json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _incidents(said: list[Change]) -> dict[str, Any]:
+    return {
+        "incident_id": [one.incident_id for one in said],
+        "kind": [one.kind for one in said],
+        "probability": [round(one.probability, 2) for one in said],
+        "bibs": [list(one.bibs) for one in said],
+        "started_at": [_iso(one.started_us / 1e6) for one in said],
+        "distance_m": [
+            round(one.distance_m, 1) if math.isfinite(one.distance_m) else None for one in said
+        ],
+    }
 
 
 def encode_course(stage: Stage, course: Course) -> bytes:

@@ -1,7 +1,7 @@
 // The page's line: course once, a frame a second from the stream, and the age of what is shown.
 import { Profile } from "/profile.js";
 import { Riders } from "/riders.js";
-import { showAlarms, showGroups, showOperations } from "/panels.js";
+import { showAlarms, showGroups, showMoments, showOperations } from "/panels.js";
 import { operate, takeToken } from "/operator.js";
 
 const LOST_AFTER_S = 3.5;
@@ -19,8 +19,9 @@ function show(next) {
   $("race-time").textContent = frame.at.slice(11, 19) + " UTC";
   $("race-time").dateTime = frame.at;
   profile.update(frame, arrivedMs);
-  riders.update(frame.riders);
+  riders.update(frame.riders, frame.groups);
   showGroups($("groups"), frame);
+  showMoments($("moments"), frame);
   showAlarms($("alarms"), frame.alarms ?? []);
   showOperations(frame);
   const { status } = frame.riders;

@@ -35,17 +35,38 @@ export function showGroups(list, frame) {
     const riding = `${groups.size[i]} ${groups.size[i] === 1 ? "rider" : "riders"}`;
     const gap = i === 0 ? `km ${(groups.distance_m[i] / 1000).toFixed(1)}`
       : groups.gap_s[i] === null ? `${whole(groups.gap_m[i])} m` : `+${clockOf(groups.gap_s[i])} · ${whole(groups.gap_m[i])} m`;
-    return { who, riding, gap, step, first: names.get(groups.first_bib[i]) || `Rider ${groups.first_bib[i]}` };
+    const wind = groups.echelon[i] ? "crosswind: echelons likely" : "";
+    return { who, riding, gap, step, wind, first: names.get(groups.first_bib[i]) || `Rider ${groups.first_bib[i]}` };
   });
   refill(list, JSON.stringify([rows, count]), () => [
     ...rows.map((row, i) => {
       const block = node("div", { class: "block" }, node("b", {}, `${row.who} · ${row.riding}`),
-        node("small", {}, row.gap), node("small", {}, row.first));
+        node("small", {}, row.gap), node("small", {}, row.first),
+        ...(row.wind ? [node("small", { class: "is-warn" }, row.wind)] : []));
       const between = node("div", { class: "between" }, node("span", {}, row.step));
       return node("li", { class: i === 0 ? "lead" : "" }, ...(i === 0 ? [] : [between]), block);
     }),
     ...(count > MOST_GROUPS ? [node("li", { class: "quiet" }, ` and ${count - MOST_GROUPS} more groups`)] : []),
   ]);
+}
+
+const KINDS = {
+  crash: "Crash", mechanical: "Mechanical or bike change", comfort_stop: "Comfort stop",
+  feed_zone: "Feed zone", level_crossing: "Held up", signal_lost: "Signal lost", abandoned: "Abandoned",
+};
+const MOST_BIBS = 8;
+
+export function showMoments(list, frame) {
+  const { incidents } = frame;
+  list.hidden = incidents.incident_id.length === 0;
+  refill(list, JSON.stringify(incidents), () => incidents.incident_id.map((id, i) => {
+    const bibs = incidents.bibs[i];
+    const who = bibs.slice(0, MOST_BIBS).join(", ") + (bibs.length > MOST_BIBS ? ` and ${bibs.length - MOST_BIBS} more` : "");
+    const where = incidents.distance_m[i] === null ? "" : ` · km ${(incidents.distance_m[i] / 1000).toFixed(1)}`;
+    return node("li", { class: incidents.kind[i] === "crash" ? "crash" : "" },
+      node("strong", {}, `${KINDS[incidents.kind[i]]}, ${Math.round(incidents.probability[i] * 100)} %`),
+      node("span", {}, ` bib ${who}${where} · since ${incidents.started_at[i].slice(11, 19)} · incident ${id}`));
+  }));
 }
 
 export function showAlarms(list, alarms) {

@@ -41,7 +41,7 @@ export class Profile {
     this.svg = svg;
     this.course = null;
     this.riders = new Map(); // bib -> {node, glider}
-    this.groups = new Map(); // first bib -> {node, glider, ...}
+    this.groups = new Map(); // group id -> {node, glider, ...}
     this.followed = null;
     this.arrivedMs = 0;
     this.drawnMs = 0;
@@ -83,16 +83,14 @@ export class Profile {
       rider.node.classList.toggle("old", riders.status[i] !== "racing" && riders.status[i] !== "finished");
     });
     this.forget(this.riders, seen);
-    const fronts = new Set(groups.first_bib);
-    groups.first_bib.forEach((bib, i) => {
-      const row = riders.bib.indexOf(bib);
-      const group = this.groups.get(bib) ?? this.addGroup(bib, groups.distance_m[i]);
-      group.glider.aim(groups.distance_m[i], riders.speed_mps[row]);
+    groups.group_id.forEach((id, i) => {
+      const group = this.groups.get(id) ?? this.addGroup(id, groups.distance_m[i]);
+      group.glider.aim(groups.distance_m[i], groups.speed_mps[i]);
       group.node.classList.toggle("lead", i === 0);
       group.size = groups.size[i];
       group.label.textContent = group.size;
     });
-    this.forget(this.groups, fronts);
+    this.forget(this.groups, new Set(groups.group_id));
   }
 
   forget(known, kept) {
@@ -113,13 +111,13 @@ export class Profile {
     return rider;
   }
 
-  addGroup(bib, distanceM) {
+  addGroup(id, distanceM) {
     const node = make(this.flags, "g", { class: "group" });
     const line = make(node, "line", { class: "group-line" });
     const flag = make(node, "rect", { class: "group-flag", width: 32, height: 20, rx: 5 });
     const label = make(node, "text");
     const group = { node, line, flag, label, size: 0, glider: new Glider(distanceM) };
-    this.groups.set(bib, group);
+    this.groups.set(id, group);
     return group;
   }
 

@@ -1,9 +1,11 @@
 // The riders' table: one row a bib, kept and moved, cells written only where they changed.
 const WORDS = {
   racing: "racing", signal_lost: "signal lost", off_route: "off route",
-  stopped: "stopped", finished: "finished", not_seen: "not seen",
+  stopped: "stopped", in_car: "tracker in a car", finished: "finished", abandoned: "abandoned",
+  not_seen: "not seen",
 };
-const TONE = { signal_lost: "is-warn", off_route: "is-bad", stopped: "is-warn", not_seen: "is-quiet" };
+const TONE = { signal_lost: "is-warn", off_route: "is-bad", stopped: "is-warn",
+  in_car: "is-warn", abandoned: "is-quiet", not_seen: "is-quiet" };
 const COLUMNS = ["pos", "bib", "name", "gap", "togo", "group", "speed", "grade", "power", "heart", "status", "age"];
 const WIDE = new Set(["group", "grade", "power", "heart"]);
 const LEFT = new Set(["name", "status"]);
@@ -17,6 +19,13 @@ export function clockOf(seconds) {
 }
 
 const figure = (value, digits = 0, unit = "") => (value === null ? "–" : value.toFixed(digits) + unit);
+
+// the meter's word, or else the range that road, wind and shelter leave
+const powerOf = (riders, i) => {
+  const [meter, low, high] = [riders.power_w[i], riders.effort_low_w[i], riders.effort_high_w[i]];
+  if (meter !== null) return `${meter.toFixed(0)} W`;
+  return low === null ? "–" : `${Math.round(low / 10) * 10}–${Math.round(high / 10) * 10} W`;
+};
 
 export class Riders {
   constructor(body, search, nobody, onFollow) {
@@ -40,7 +49,9 @@ export class Riders {
     });
   }
 
-  update(riders) {
+  update(riders, groups) {
+    const place = new Map(groups.group_id.map((id, i) => [id, i + 1]));
+    riders.group_place = riders.group_id.map((id) => place.get(id) ?? "–");
     const order = riders.bib.map((bib, i) => {
       const row = this.rows.get(bib) ?? this.add(bib);
       this.write(row, riders, i);
@@ -95,13 +106,14 @@ export class Riders {
     this.put(row, "bib", String(riders.bib[i]));
     this.put(row, "gap", i === 0 && placed ? "first" : gapS === null ? "–" : `+${clockOf(gapS)}`);
     this.put(row, "togo", figure(placed ? riders.to_go_m[i] / 1000 : null, 1, " km"));
-    this.put(row, "group", riders.group_id[i] === null ? "–" : String(riders.group_id[i]));
+    this.put(row, "group", riders.group_id[i] === null ? "–" : String(riders.group_place[i]));
     this.put(row, "speed", figure(live && riders.speed_mps[i] !== null ? riders.speed_mps[i] * 3.6 : null, 1));
     this.put(row, "grade", figure(placed ? riders.gradient_pct[i] : null, 1, " %"));
-    this.put(row, "power", figure(riders.power_w[i], 0, " W"));
+    this.put(row, "power", powerOf(riders, i));
     this.put(row, "heart", figure(riders.heart_rate_bpm[i]));
+    const ruled = riders.ruled[i] ? ", by the operator" : "";
     const doubt = live && riders.quality[i] !== "good" ? `, ${riders.quality[i].replace("_", " ")}` : "";
-    this.put(row, "status", WORDS[status] + doubt);
+    this.put(row, "status", WORDS[status] + doubt + ruled);
     row.cells.status.className = `status ${TONE[status] ?? (doubt ? "is-warn" : "")}`;
   }
 
