@@ -62,6 +62,7 @@ class LevelCrossing:
         self._victim = int(draw.random() * riders)
         low, high = _CLOSED_S
         self._for_s = low + (high - low) * draw.random()
+        # negative: has yet to close; in the past: stays open
         self._reopens_s = -1.0 if draw.random() < _CLOSED_ODDS else 0.0
         self._closed_s = 0.0
         self._held = np.zeros(riders, np.bool_)
