@@ -173,16 +173,14 @@ def test_s_swaps_a_bike_in_the_browser_and_only_with_the_token(
         for bib in ("99", "12"):
             tab.keyboard.press("s")
             tab.wait_for_selector("#swap:visible")
-            for word in (bib, "3", "anna"):
-                tab.keyboard.press("Control+A")
-                tab.keyboard.type(word)
-                tab.keyboard.press("Tab")
-            tab.keyboard.press("Shift+Tab")
+            for name, word in (("bib", bib), ("device", "3"), ("by", "anna")):
+                tab.fill(f"#swap [name={name}]", word)
             tab.keyboard.press("Enter")
             if bib == "99":
                 error = tab.locator("#swap [role=alert]", has_text="nobody rides with bib 99")
                 error.wait_for()
                 tab.keyboard.press("Escape")
+                tab.wait_for_selector("#swap", state="hidden")
         tab.wait_for_selector("#ruled:visible")
         assert "bib 12 rides device 3" in tab.inner_text("#ruled")
         browser.close()

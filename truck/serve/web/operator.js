@@ -30,7 +30,6 @@ export function operate(token, button, dialog, told) {
   const { bib, device, by } = form.elements;
 
   function open() {
-    if (dialog.open) return;
     form.reset();
     by.value = sessionStorage.getItem(NAME) ?? "";
     error.textContent = "";
@@ -41,8 +40,10 @@ export function operate(token, button, dialog, told) {
   button.hidden = false;
   button.addEventListener("click", open);
   document.addEventListener("keydown", (event) => {
+    if (event.key !== "s" || dialog.open || event.ctrlKey || event.metaKey || event.altKey) return;
+    // a dialog just closed keeps the focus for a moment
     const typing = event.target.closest("input, textarea, select, [contenteditable]");
-    if (event.key !== "s" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (typing && !dialog.contains(typing)) return;
     event.preventDefault();
     open();
   });
