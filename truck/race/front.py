@@ -11,7 +11,7 @@ from truck.race.passes import Ints
 from truck.race.riders import NEVER_US, NODES
 from truck.race.scene import Scene
 
-_ABREAST_M = 10.0  # who is this near to the first may be first: receivers wander 1.5 m, ages 1 s
+_ABREAST_M = 4.0  # who is this near to the first may be first: two receivers wander 1.5 m each
 _MOST = 5  # of those; their median passage is moved neither by one of them nor by their turns
 _DARK_US = 10_000_000  # without a fix the front's last stretch is a guess
 _PROVEN_US = 30_000_000  # on the road without a jump, before a rider may lead the race
@@ -103,8 +103,8 @@ def _leading(scene: Scene, place_m: Floats, on_road: NDArray[np.bool_]) -> Ints:
 def _median(ago_s: Floats, bridged: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
     """Of each column, and whether no fix at all tells of it; NaN where nobody passed.
 
-    Of two the later one, so that it is always a time at which somebody passed.
+    Of two the earlier one, so that it is always a time at which somebody passed.
     """
     count = np.isfinite(ago_s).sum(axis=0)
-    ordered: Floats = np.sort(ago_s, axis=0)[(count - 1) // 2, np.arange(len(count))]
+    ordered: Floats = np.sort(ago_s, axis=0)[count // 2 % len(ago_s), np.arange(len(count))]
     return np.where(count > 0, ordered, np.nan), np.logical_and.reduce(bridged, axis=0)

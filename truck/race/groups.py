@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from truck.race.course import Floats
 from truck.race.passages import passed_s
 from truck.race.passes import Ints
-from truck.race.places import heard
+from truck.race.places import group_median, heard
 from truck.race.riders import NEVER_US
 from truck.race.rows import Rows, column
 from truck.race.scene import Scene
@@ -23,6 +23,9 @@ from truck.race.scene import Scene
 # DESIGN 6: join under 2 s; split when over 3 s and over 30 m for 15 s
 _JOIN_S = 2.0
 _SPLIT_S, _SPLIT_M, _SPLIT_US = 3.0, 30.0, 15_000_000
+_ASTRAY_M, _ASTRAY_US = 15.0, 20_000_000  # a wide road and two receivers; a gorge's echo
+_STANDING_MPS = 1.0
+_JOIN_US = 5_000_000  # so long, because one rider misplaced for a moment would unite two groups
 _TOUCH_M = 5.0  # side by side, whatever the time says: riders who stand have none between them
 _SLOWEST_MPS = 3.0  # where the rider ahead was not seen to pass: metres at no less than that
 
@@ -39,11 +42,13 @@ class Groups(Rows):
         group_id: of each rider, -1 before the first.
         part_id: of the riders whom nothing parts at the moment.
         parted_us: when that part came off another one.
+        fitted_us: when he was last where his group rides, across the road.
     """
 
     group_id: Labels = column(np.int32, -1)
     part_id: Labels = column(np.int32, -1)
     parted_us: NDArray[np.int64] = column(np.int64, NEVER_US)
+    fitted_us: NDArray[np.int64] = column(np.int64, NEVER_US)
 
 
 def follow_groups(
@@ -57,56 +62,123 @@ def follow_groups(
         place_m: where each rider is now.
         on_road: who counts.
 
-    Only riders heard of lately link and part; the others stay with the group they were in, with
-    the rider of it nearest to where they should be.
+    Riders of whom nothing was heard lately, or something odd, neither link nor part: each stays
+    with the nearest rider of his group. So does a part until it has been away for long enough.
     """
-    seen = on_road & heard(scene)
+    seen = on_road & heard(scene) & _believed(memory, scene)
     rows = np.flatnonzero(seen)
     if len(rows):
         rows = rows[np.lexsort((scene.riders.bib[rows], -place_m[rows]))]
-        dark = np.flatnonzero(on_road & ~seen & (memory.group_id >= 0))
-        mates = _mates(memory.group_id, place_m, rows, dark)
-        _link(memory, scene, place_m, rows, dark[mates >= 0], mates[mates >= 0])
+        block = _blocks(memory, scene, place_m, rows)
+        _part(memory, rows, block, scene.at_us)
+        parting = scene.at_us - memory.parted_us[rows] < _SPLIT_US
+        followers = np.append(rows[parting], np.flatnonzero(on_road & ~seen))
+        mates = _mates(memory.group_id, place_m, followers, rows[~parting])
+        _group(memory, rows, block, followers, mates)
     return np.where(on_road, memory.group_id, np.int32(-1))
 
 
-def _link(
-    memory: Groups, scene: Scene, place_m: Floats, rows: Ints, dark: Ints, mates: Ints
-) -> None:
-    """Link the riders heard, front first, into parts and groups; the dark go with their mates."""
+def _believed(memory: Groups, scene: Scene) -> NDArray[np.bool_]:
+    """Whose fix is not beside the road his group is on, or has been there for long.
+
+    Echoes of rock and walls throw a fix any way: half of what they do along the road shows across.
+    """
+    lateral_m = np.nan_to_num(scene.riders.lateral_m)
+    typical_m = group_median(memory.group_id, lateral_m, heard(scene))
+    fits = ~(np.abs(lateral_m - typical_m) > _ASTRAY_M)
+    memory.fitted_us[fits] = scene.at_us
+    return fits | (scene.at_us - memory.fitted_us > _ASTRAY_US)
+
+
+def _blocks(memory: Groups, scene: Scene, place_m: Floats, rows: Ints) -> Ints:
+    """Numbers of the parts that these riders, front first, are in, counting from 0.
+
+    Riders who move are linked along the road, within each group and then from group to group. Who
+    stands is in the part of a rider of his own group as long as one is near, and joins none that
+    passes him.
+    """
+    stands = np.nan_to_num(scene.speed_mps, nan=np.inf)[rows] < _STANDING_MPS
+    # group by group, the riders who move before those who stand
+    group_id = memory.group_id[rows]
+    order = np.lexsort((stands, group_id))
+    ahead, behind = order[:-1], order[1:]
+    behind_s, behind_m = _compare(scene, place_m, rows[ahead], rows[behind])
+    apart = (behind_m > _SPLIT_M) & ((behind_s > _SPLIT_S) | stands[behind])
+    apart = np.where(group_id[ahead] >= 0, apart, ~_close(behind_s, behind_m))
+    others = (group_id[ahead] != group_id[behind]) | (stands[ahead] != stands[behind])
+    block = np.empty(len(rows), np.int64)
+    block[order] = np.cumsum(np.append(0, apart | others))
+    pairs = [_closing(memory, scene, place_m, rows, stands, block)]
+    if stands.any():
+        pairs.append(_beside(group_id, place_m[rows], stands, block))
+    return np.unique(_united(block, np.concatenate(pairs, axis=1)), return_inverse=True)[1]
+
+
+def _beside(group_id: Labels, place_m: Floats, stands: NDArray[np.bool_], block: Ints) -> Ints:
+    """Pairs of parts that are one because a rider who stands is near one of his group."""
+    still, moving = np.flatnonzero(stands), np.flatnonzero(~stands)
+    mate = _mates(group_id, place_m, still, moving)
+    near = (mate >= 0) & (np.abs(place_m[mate] - place_m[still]) <= _SPLIT_M)
+    return np.stack([block[still[near]], block[mate[near]]])
+
+
+def _closing(
+    memory: Groups,
+    scene: Scene,
+    place_m: Floats,
+    rows: Ints,
+    stands: NDArray[np.bool_],
+    block: Ints,
+) -> Ints:
+    """Pairs of parts of different groups that have come together, for more than a moment."""
     ahead, behind = rows[:-1], rows[1:]
-    close, wide = _compare(scene, place_m, ahead, behind)
-    linked = close | (_shared(memory.part_id, ahead, behind) & ~wide)
-    _part(memory, rows, np.cumsum(np.append(0, ~linked)), scene.at_us)
-    memory.part_id[dark] = memory.part_id[mates]
-    memory.parted_us[dark] = memory.parted_us[mates]
+    behind_s, behind_m = _compare(scene, place_m, ahead, behind)
+    one, other = memory.group_id[ahead], memory.group_id[behind]
+    new, ride = (one < 0) | (other < 0), ~stands[:-1] & ~stands[1:]
+    close = (new | ((one != other) & ride)) & _close(behind_s, behind_m)
+    both = zip(one[close].tolist(), other[close].tolist(), strict=True)
+    names = [f"{min(pair)} {max(pair)}" for pair in both]
+    before = memory.facts.get("closing", {})
+    memory.facts["closing"] = {name: before.get(name, scene.at_us) for name in names}
+    lasts = [
+        name.startswith("-1 ") or scene.at_us - memory.facts["closing"][name] >= _JOIN_US
+        for name in names
+    ]
+    joined = np.flatnonzero(close)[np.array(lasts, np.bool_)]
+    return np.stack([block[joined + 1], block[joined]])
 
-    apart_us = scene.at_us - np.maximum(memory.parted_us[ahead], memory.parted_us[behind])
-    waiting = _shared(memory.group_id, ahead, behind) & (apart_us < _SPLIT_US)
-    block = np.zeros(len(place_m), np.int64)
-    block[rows] = np.cumsum(np.append(0, ~(linked | waiting)))
-    block[dark] = block[mates]
-    everyone = np.append(rows, dark)
-    ids = _names(block[everyone], memory.group_id[everyone], memory.facts, "groups")
-    memory.group_id[everyone] = ids[block[everyone]]
+
+def _united(block: Ints, pairs: Ints) -> Ints:
+    """Blocks of which each pair is one."""
+    name = np.arange(int(block.max()) + 1)
+    for one, other in np.unique(pairs, axis=1).T.tolist():
+        name[name == name[one]] = name[other]
+    return name[block]
 
 
-def _compare(
-    scene: Scene, place_m: Floats, ahead: Ints, behind: Ints
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which riders are on the wheel of the one ahead, and which have lost it."""
+def _group(memory: Groups, rows: Ints, block: Ints, followers: Ints, mates: Ints) -> None:
+    """Make groups of the parts; `followers` go with their `mates`, if they have any."""
+    of_row = np.full(len(memory.group_id), -1)
+    of_row[rows] = block
+    led = mates >= 0
+    of_row[followers[led]] = of_row[mates[led]]
+    everyone = np.flatnonzero(of_row >= 0)
+    block = np.unique(of_row[everyone], return_inverse=True)[1]
+    ids = _names(block, memory.group_id[everyone], memory.facts, "groups")
+    memory.group_id[everyone] = ids[block]
+
+
+def _compare(scene: Scene, place_m: Floats, ahead: Ints, behind: Ints) -> tuple[Floats, Floats]:
+    """Seconds and metres from riders to the ones behind them."""
     now_us = np.full(len(ahead), scene.at_us)
     behind_s = passed_s(scene.riders, ahead, place_m[behind], place_m[ahead], now_us)
-    apart_m = place_m[ahead] - place_m[behind]
+    behind_m = place_m[ahead] - place_m[behind]
     speed_mps = np.maximum(np.nan_to_num(scene.speed_mps[behind]), _SLOWEST_MPS)
-    behind_s = np.where(np.isnan(behind_s), apart_m / speed_mps, behind_s)
-    close = (behind_s < _JOIN_S) | (apart_m < _TOUCH_M)
-    return close, (behind_s > _SPLIT_S) & (apart_m > _SPLIT_M)
+    return np.where(np.isnan(behind_s), behind_m / speed_mps, behind_s), behind_m
 
 
-def _shared(label: Labels, ahead: Ints, behind: Ints) -> NDArray[np.bool_]:
-    shared: NDArray[np.bool_] = (label[ahead] == label[behind]) & (label[ahead] >= 0)
-    return shared
+def _close(behind_s: Floats, behind_m: Floats) -> NDArray[np.bool_]:
+    return (behind_s < _JOIN_S) | (behind_m < _TOUCH_M)
 
 
 def _part(memory: Groups, rows: Ints, part: Ints, at_us: int) -> None:
@@ -119,12 +191,14 @@ def _part(memory: Groups, rows: Ints, part: Ints, at_us: int) -> None:
     memory.parted_us[rows] = parted_us[part]
 
 
-def _mates(group_id: Labels, place_m: Floats, rows: Ints, dark: Ints) -> Ints:
-    """For each rider without signal the nearest one heard of his group, -1 where there is none."""
-    away_m = np.abs(place_m[dark][:, None] - place_m[rows])
-    away_m[group_id[dark][:, None] != group_id[rows]] = np.inf
+def _mates(group_id: Labels, place_m: Floats, rows: Ints, others: Ints) -> Ints:
+    """For each rider the nearest of `others` of his group, -1 where there is none."""
+    if len(others) == 0:
+        return np.full(len(rows), -1)
+    away_m = np.abs(place_m[rows][:, None] - place_m[others])
+    away_m[(group_id[rows][:, None] != group_id[others]) | (group_id[rows] < 0)[:, None]] = np.inf
     nearest = np.argmin(away_m, axis=1)
-    return np.where(np.isfinite(away_m[np.arange(len(dark)), nearest]), rows[nearest], -1)
+    return np.where(np.isfinite(away_m[np.arange(len(rows)), nearest]), others[nearest], -1)
 
 
 def _names(block: Ints, before: Labels, facts: dict[str, Any], counter: str) -> Labels:

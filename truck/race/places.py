@@ -55,7 +55,8 @@ def follow_places(
     dark = np.flatnonzero(on_road & ~recent & np.isfinite(memory.place_m))
     alone = np.zeros(len(place_m), np.bool_)
     if len(dark):
-        way_m = _way_of_groups(memory, place_m, on_road & recent, group_id)[dark]
+        gone_m = np.maximum(place_m - memory.place_m, 0.0)
+        way_m = group_median(group_id, gone_m, recent & np.isfinite(gone_m))[dark]
         alone[dark] = np.isnan(way_m)
         since_s = (scene.at_us - memory.at_us[dark]) / 1e6
         pace_mps = np.nan_to_num(scene.riders.pace_mps[dark])
@@ -89,22 +90,15 @@ def _standing(scene: Scene) -> NDArray[np.bool_]:
     return np.nan_to_num(scene.speed_mps, nan=np.inf) < _STANDING_MPS
 
 
-def _way_of_groups(
-    memory: Places, place_m: Floats, seen: NDArray[np.bool_], group_id: NDArray[np.int32]
-) -> Floats:
-    """The middle one of the ways since the last look of the heard riders of one's group.
-
-    NaN where none of the group is heard.
-    """
-    rows: Ints = np.flatnonzero(seen & np.isfinite(memory.place_m) & (group_id >= 0))
-    way_m = np.full(len(place_m), np.nan)
+def group_median(group_id: NDArray[np.int32], values: Floats, which: NDArray[np.bool_]) -> Floats:
+    """For each rider the middle one of the values of some riders of his group; NaN if none."""
+    middle = np.full(len(values), np.nan)
+    rows: Ints = np.flatnonzero(which & (group_id >= 0))
     if len(rows) == 0:
-        return way_m
-    gone_m = place_m[rows] - memory.place_m[rows]
-    order = np.lexsort((gone_m, group_id[rows]))
-    ids, first, count = np.unique(group_id[rows][order], return_index=True, return_counts=True)
-    middle_m = np.maximum(gone_m[order][first + (count - 1) // 2], 0.0)
+        return middle
+    order = rows[np.lexsort((values[rows], group_id[rows]))]
+    ids, first, count = np.unique(group_id[order], return_index=True, return_counts=True)
     found = np.minimum(np.searchsorted(ids, group_id), len(ids) - 1)
     inside = ids[found] == group_id
-    way_m[inside] = middle_m[found[inside]]
-    return way_m
+    middle[inside] = values[order[first + (count - 1) // 2]][found[inside]]
+    return middle
