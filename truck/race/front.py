@@ -96,7 +96,9 @@ def _leading(scene: Scene, place_m: Floats, on_road: NDArray[np.bool_]) -> Ints:
     if proven.any():
         rows = rows[proven]
     rows = rows[np.lexsort((riders.bib[rows], -place_m[rows]))]
-    first: Ints = rows[place_m[rows] >= place_m[rows[0]] - _ABREAST_M][:_MOST]
+    pace_mps = np.nan_to_num(riders.pace_mps[rows[0]])
+    abreast_m = np.clip(_ABREAST_S * pace_mps, _ABREAST_M, _ABREAST_MOST_M)
+    first: Ints = rows[place_m[rows] >= place_m[rows[0]] - abreast_m][:_MOST]
     return first
 
 
