@@ -11,7 +11,7 @@ from truck.race.passes import Ints
 from truck.race.riders import NEVER_US, NODES
 from truck.race.scene import Scene
 
-_ABREAST_M = 4.0  # who is this near to the first may be first: two receivers wander 1.5 m each
+_ABREAST_M = 3.0  # who is this near to the first may be first: two receivers wander 1.5 m each
 _MOST = 5  # of those; their median passage is moved neither by one of them nor by their turns
 _DARK_US = 10_000_000  # without a fix the front's last stretch is a guess
 _PROVEN_US = 30_000_000  # on the road without a jump, before a rider may lead the race
@@ -96,9 +96,7 @@ def _leading(scene: Scene, place_m: Floats, on_road: NDArray[np.bool_]) -> Ints:
     if proven.any():
         rows = rows[proven]
     rows = rows[np.lexsort((riders.bib[rows], -place_m[rows]))]
-    pace_mps = np.nan_to_num(riders.pace_mps[rows[0]])
-    abreast_m = np.clip(_ABREAST_S * pace_mps, _ABREAST_M, _ABREAST_MOST_M)
-    first: Ints = rows[place_m[rows] >= place_m[rows[0]] - abreast_m][:_MOST]
+    first: Ints = rows[place_m[rows] > place_m[rows[0]] - _ABREAST_M][:_MOST]
     return first
 
 
