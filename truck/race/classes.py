@@ -22,7 +22,8 @@ class Evidence(NamedTuple):
 
     Attributes:
         riders: who stopped there within a minute.
-        braking_mps2: the median of the three hardest of them.
+        braking_mps2: the median of the hardest third of them, or of three.
+        at_least: whether it is only known that it was no less.
         from_mps: the speed that they came from.
         sparse_s: between the fixes that saw it.
         together_s: from the first of their onsets to the third, NaN with fewer.
@@ -34,6 +35,7 @@ class Evidence(NamedTuple):
 
     riders: int
     braking_mps2: float
+    at_least: bool
     from_mps: float
     sparse_s: float
     together_s: float
@@ -53,14 +55,14 @@ _SHARE = {
 # Mean and deviation of the braking over two seconds. A rider with a flat tyre brakes to stand by
 # his car, one who must relieve himself rolls out; a queue that closes up brakes harder.
 _BRAKING_MPS2 = {
-    "mechanical": (1.3, 0.65), "comfort_stop": (1.0, 0.5), "feed_zone": (1.1, 0.5),
-    "level_crossing": (1.4, 0.65),
+    "mechanical": (1.3, 0.7), "comfort_stop": (1.1, 0.65), "feed_zone": (1.1, 0.6),
+    "level_crossing": (1.4, 0.7),
 }  # fmt: skip
 # A fall: slowed by friction of 0.55 g, but over two seconds no more than what speed there was.
 _FALL_MPS2, _FALL_OF_SPEED, _FALL_SPREAD, _FALL_LEAST = 5.4, 0.45, 0.28, 0.5
 _STRANGE = 0.04  # what brakes otherwise than its kind does, evenly over 0 to 8 m/s2
 _STRANGE_MPS2 = 8.0
-_SPARSE_S = 2.5  # fixes further apart than this see the braking blurred
+_BLURRED_S = 2.5  # fixes further apart than this time the onsets badly
 
 # How many stop: one, two, or three and more.
 _RIDERS = {
@@ -115,8 +117,8 @@ def odds_of(evidence: Evidence) -> dict[str, float]:
 
 
 def _likelihood(kind: str, evidence: Evidence) -> float:
-    seen = min(1.0, _SPARSE_S / evidence.sparse_s)
-    told = seen * _braked(kind, evidence)
+    seen = min(1.0, _BLURRED_S / max(evidence.sparse_s, 1.0))
+    told = _braked(kind, evidence)
     told += math.log(_RIDERS[kind][min(evidence.riders, 3) - 1])
     told += _said(_SLOW[kind], evidence.from_mps < _SLOW_MPS)
     told += _said(_FEEDING[kind], evidence.feeding)
@@ -137,6 +139,12 @@ def _braked(kind: str, evidence: Evidence) -> float:
     else:
         mean, spread = _BRAKING_MPS2[kind]
     off = (evidence.braking_mps2 - mean) / spread
+    if evidence.at_least:
+        harder, strange = (
+            0.5 * math.erfc(off / math.sqrt(2.0)),
+            1.0 - evidence.braking_mps2 / _STRANGE_MPS2,
+        )
+        return math.log((1.0 - _STRANGE) * harder + _STRANGE * strange)
     usual = math.exp(-0.5 * off * off) / (spread * math.sqrt(2.0 * math.pi))
     return math.log((1.0 - _STRANGE) * usual + _STRANGE / _STRANGE_MPS2)
 

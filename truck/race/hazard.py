@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from truck.race.course import Floats
 from truck.race.passes import Ints
@@ -12,10 +13,12 @@ from truck.race.trail import Trails
 
 _BEFORE_US = 20_000_000  # a comfort stop brakes for 10 to 20 s
 _HOLE_US = 60_000_000  # longer ago he may have done anything
-_SPARSE_S = 5.0
 _AT_SPEED = 0.85  # of the speed before: below it he is braking
 # A second is shorter than a receiver's filter: braking is read over two to three and a half.
 _OVER_US = (1_900_000, 3_600_000)
+SPARSE_S = 3.6  # of fixes further apart speeds and way tell, and after 12 s nothing
+_TELLING_S, _SLACK_S, _MOST_MPS2 = 12.0, 0.7, 6.0
+_STOOD_MPS = 1.5
 _SLOWEST_MPS = 3.0  # whoever walked before has not come to stand
 _CLOSE_M, _HERE_M, _BEYOND_M = 100.0, 10.0, 25.0
 _QUEUE, _MOST = 3, 0.8
@@ -28,7 +31,8 @@ class Halts(NamedTuple):
         row: the rider's.
         onset_us: when he began to brake.
         from_mps: his speed then.
-        braking_mps2: the hardest over two to three seconds; at sparse fixes what is certain.
+        braking_mps2: the hardest over two to three seconds; at sparse fixes its mean.
+        at_least: whether it is only known that he braked no less.
         sparse_s: between the two fixes that saw it.
         along_m: where on the course he came to stand, as last placed.
         x_m: eastward.
@@ -39,6 +43,7 @@ class Halts(NamedTuple):
     onset_us: Ints
     from_mps: Floats
     braking_mps2: Floats
+    at_least: NDArray[np.bool_]
     sparse_s: Floats
     along_m: Floats
     x_m: Floats
@@ -53,23 +58,22 @@ def halts_of(trails: Trails, rows: Ints) -> Halts:
     before = (at_us != NEVER_US) & (ago_us <= _BEFORE_US) & np.isfinite(speed_mps)
     last = np.minimum(np.argmax(ago_us >= 0, axis=1) + 1, at_us.shape[1] - 1)
     before[each, last] |= ago_us[each, last] <= _HOLE_US
-    known_mps = np.where(before, speed_mps, -1.0)
-    from_mps = known_mps.max(axis=1, initial=-1.0)
-    onset = np.argmax(before & (known_mps >= _AT_SPEED * from_mps[:, None]), axis=1)
-    braking_mps2, sparse_s = _braking(at_us, np.where(before, speed_mps, np.nan))
-    # over a hole he rode on at his speed for as far as he got
-    next_ = np.maximum(onset - 1, 0)
-    way_m = np.hypot(
-        trails.x_m[rows, next_] - trails.x_m[rows, onset],
-        trails.y_m[rows, next_] - trails.y_m[rows, onset],
+    from_mps = np.where(before, speed_mps, -1.0).max(axis=1, initial=-1.0)
+    onset = np.argmax(before & (speed_mps >= _AT_SPEED * from_mps[:, None]), axis=1)
+    step_m = np.hypot(np.diff(trails.x_m[rows], axis=1), np.diff(trails.y_m[rows], axis=1))
+    known_mps = np.where(before, speed_mps, np.nan)
+    mean_mps2, stood, sparse_s, rode_us = _mean_of(at_us, known_mps, step_m, onset)
+    # a receiver may stop telling its speed before its rider stops, and a fix may jump
+    hardest_mps2 = np.minimum(
+        _hardest(at_us, known_mps), _hardest(at_us, _paces(at_us, step_m, before))
     )
-    rode_us = np.where(sparse_s > _SPARSE_S, way_m / np.maximum(from_mps, 1.0) * 1e6, 0.0)
-    rode_us = np.minimum(rode_us, at_us[each, next_] - at_us[each, onset])
-    onset_us = at_us[each, onset] + np.rint(rode_us).astype(np.int64)
+    sparse = sparse_s > SPARSE_S
+    braking_mps2 = np.where(sparse, mean_mps2, hardest_mps2)
+    onset_us = at_us[each, onset] + np.where(sparse, rode_us, 0)
     along_m = trails.along_m[rows]
     placed = np.isfinite(along_m) & (ago_us <= _BEFORE_US)
     halts = Halts(
-        rows, onset_us, from_mps, braking_mps2, sparse_s,
+        rows, onset_us, from_mps, braking_mps2, sparse & stood, sparse_s,
         np.where(placed.any(axis=1), along_m[each, np.argmax(placed, axis=1)], np.nan),
         trails.x_m[rows, 0], trails.y_m[rows, 0],
     )  # fmt: skip
@@ -93,25 +97,45 @@ def road_shut(trails: Trails, scene: Scene, at_m: float, since_us: int) -> bool 
     return True if enough else None
 
 
-def _braking(at_us: Ints, speed_mps: Floats) -> tuple[Floats, Floats]:
-    """The hardest braking between two samples, and the time between them.
+def _paces(at_us: Ints, step_m: Floats, before: NDArray[np.bool_]) -> Floats:
+    """The speed of the way to each sample, NaN before the time that counts."""
+    passed_s = (at_us[:, :-1] - at_us[:, 1:]) / 1e6
+    pace_mps = np.full(at_us.shape, np.nan)
+    pace_mps[:, :-1] = np.where(before[:, 1:], step_m / passed_s, np.nan)
+    return pace_mps
 
-    Where the next sample is further away than 3.5 s, the one to it stands for all.
-    """
-    count = len(at_us)
-    hardest, over_s = np.zeros(count), np.full(count, _OVER_US[0] / 1e6)
+
+def _hardest(at_us: Ints, speed_mps: Floats) -> Floats:
+    """The hardest braking between two samples two to three and a half seconds apart."""
+    hardest = np.zeros(len(at_us))
     for apart in range(1, 5):
-        if at_us.shape[1] <= apart or count == 0:
-            break
         span_us = at_us[:, :-apart] - at_us[:, apart:]
-        wide = span_us >= _OVER_US[0]
-        usable = wide & ((span_us <= _OVER_US[1]) | (apart == 1))
         lost_mps = speed_mps[:, apart:] - speed_mps[:, :-apart]
-        usable &= np.isfinite(lost_mps)
-        rate = np.where(usable, lost_mps / np.where(wide, span_us / 1e6, 1.0), 0.0)
-        best = np.argmax(rate, axis=1)
-        each = np.arange(count)
-        more = rate[each, best] > hardest
-        hardest = np.where(more, rate[each, best], hardest)
-        over_s = np.where(more, span_us[each, best] / 1e6, over_s)
-    return hardest, over_s
+        usable = (span_us >= _OVER_US[0]) & (span_us <= _OVER_US[1]) & np.isfinite(lost_mps)
+        rate = np.where(usable, lost_mps / np.where(usable, span_us / 1e6, 1.0), 0.0)
+        hardest = np.maximum(hardest, rate.max(axis=1, initial=0.0))
+    return hardest
+
+
+def _mean_of(
+    at_us: Ints, speed_mps: Floats, step_m: Floats, onset: Ints
+) -> tuple[Floats, NDArray[np.bool_], Floats, Ints]:
+    """What the two fixes around the onset say by themselves.
+
+    Whoever rode on at his speed and then braked evenly has fallen short of the way at that speed
+    by half of what he lost over the time of braking.
+
+    Returns:
+        That braking. Whether he stood at the second fix, so that it was no less. The time between
+        them, and how much of it he rode on.
+    """
+    each, after = np.arange(len(at_us)), np.maximum(onset - 1, 0)
+    apart_s = (at_us[each, after] - at_us[each, onset]) / 1e6
+    from_mps, to_mps = speed_mps[each, onset], speed_mps[each, after]
+    lost_mps = np.maximum(from_mps - to_mps, 0.1)
+    short_m = np.maximum(from_mps * apart_s - step_m[each, after], 0.0)
+    braked_s = np.clip(2.0 * short_m / lost_mps, 0.0, apart_s) + _SLACK_S
+    stood = (to_mps < _STOOD_MPS) | (apart_s > _TELLING_S)
+    mean_mps2 = np.where(apart_s > _TELLING_S, 0.0, np.minimum(lost_mps / braked_s, _MOST_MPS2))
+    going_s = np.clip(step_m[each, after] / np.maximum(from_mps, 1.0), 0.0, apart_s)
+    return mean_mps2, stood, apart_s, np.rint(going_s * 1e6).astype(np.int64)

@@ -165,10 +165,13 @@ def _evidence(
     left: bool | None,
 ) -> Evidence:
     onset_us, place_m = memory.onset_us[rows], incident["distance_m"]
-    hardest = np.sort(memory.braking_mps2[rows])[-3:]
+    at_least = bool(memory.at_least[rows].all())
+    told = rows if at_least else rows[~memory.at_least[rows]]
+    hardest = np.sort(memory.braking_mps2[told])[-max(3, len(told) // 3) :]
     return Evidence(
         riders=len(rows),
         braking_mps2=float(np.median(hardest)),
+        at_least=at_least,
         from_mps=float(memory.from_mps[rows].max()),
         sparse_s=float(memory.sparse_s[rows].max()),
         together_s=float(onset_us[min(2, len(rows) - 1)] - onset_us[0]) / 1e6,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from truck.race.hazard import Halts, halts_of
+from truck.race.hazard import SPARSE_S, Halts, halts_of
 from truck.race.passes import Ints
 from truck.race.progress import DOUBTFUL, GOOD
 from truck.race.riders import NEVER_US
@@ -42,6 +42,7 @@ class Incidents(Rows):
         onset_us: when he began to brake.
         from_mps: his speed then.
         braking_mps2: his hardest.
+        at_least: whether he braked that hard or harder.
         sparse_s: between the fixes that saw it.
         x_m: where he came to stand, eastward.
         y_m: northward.
@@ -53,6 +54,7 @@ class Incidents(Rows):
     onset_us: NDArray[np.int64] = column(np.int64, NEVER_US)
     from_mps: NDArray[np.float64] = column(np.float64, np.nan)
     braking_mps2: NDArray[np.float64] = column(np.float64, 0.0)
+    at_least: NDArray[np.bool_] = column(np.bool_, False)
     sparse_s: NDArray[np.float64] = column(np.float64, 0.0)
     x_m: NDArray[np.float64] = column(np.float64, np.nan)
     y_m: NDArray[np.float64] = column(np.float64, np.nan)
@@ -108,7 +110,7 @@ def _join(memory: Incidents, incidents: list[dict[str, Any]], scene: Scene, halt
     memory.onset_us[rows] = halts.onset_us
     memory.x_m[rows], memory.y_m[rows] = halts.x_m, halts.y_m
     memory.from_mps[rows], memory.braking_mps2[rows] = halts.from_mps, halts.braking_mps2
-    memory.sparse_s[rows] = halts.sparse_s
+    memory.at_least[rows], memory.sparse_s[rows] = halts.at_least, halts.sparse_s
     for k in np.lexsort((rows, halts.onset_us)).tolist():
         row, onset_us = int(rows[k]), int(halts.onset_us[k])
         along_m, bib = float(halts.along_m[k]), int(scene.riders.bib[rows[k]])
@@ -161,6 +163,9 @@ def _apart_m(incident: dict[str, Any], place: tuple[float, float]) -> float:
 
 def has_gathered(memory: Incidents, incident: dict[str, Any], scene: Scene, trails: Trails) -> bool:
     """Whether a new incident may be said: nobody else is just coming to stand there."""
+    sparse = memory.sparse_s[memory.incident == incident["incident_id"]] > SPARSE_S
+    if sparse.all():
+        return True
     waited_us = scene.at_us - incident["seen_us"]
     if not _GATHER_US <= waited_us < _GATHER_MOST_US:
         return bool(waited_us >= _GATHER_MOST_US)

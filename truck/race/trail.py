@@ -23,6 +23,8 @@ _ZERO_MPS, _ZERO_OVER_US, _JUMPY_MPS = 0.8, 2_900_000, 7.0
 _RECENT = 8  # samples that hold those seconds at any rate of looks
 # A filtered speed follows the fixes late where there is no sensor; above this it contradicts them.
 _CONTRADICTS_MPS = 3.0
+# Between sparse fixes: a pause, and the share of the way that he would have made.
+_PAUSE_S, _SHORT = (3.5, 60.0), 0.8
 _HOLE_US = 60_000_000
 # In a gorge fixes jump by 60 m; two trackers under one number jump further, every other time.
 _JUMP_MPS, _TORN = 90.0, 4
@@ -80,6 +82,9 @@ def follow_trails(memory: Trails, scene: Scene) -> Ints:
     zero = np.where(lately, memory.speed_mps[rows, :_RECENT], 0.0).max(axis=1) < _ZERO_MPS
     stands = (crawl_mps < _STANDS_MPS) & ~(speed_mps >= _CONTRADICTS_MPS)
     stands |= zero & (jumpy_mps < _JUMPY_MPS)
+    short = _fell_short(memory, rows)
+    since_us = np.where(short & ~stands, riders.seen_us[rows], since_us)
+    stands |= short
     still = memory.still_us[rows] != NEVER_US
     halts = ~still & stands
     goes = still & (crawl_mps > _RIDES_MPS) & ~(speed_mps < _ZERO_MPS)
@@ -112,6 +117,19 @@ def _crawl(memory: Trails, rows: Ints, over_us: int) -> tuple[Floats, Ints]:
     passed_s = np.where(known, ago_us[pick], 1) / 1e6
     crawl_mps = way_m[pick[0], np.maximum(first - 1, 0)] / passed_s
     return np.where(known, crawl_mps, np.nan), at_us[pick]
+
+
+def _fell_short(memory: Trails, rows: Ints) -> NDArray[np.bool_]:
+    """Who stands by one fix after a pause: no speed, and less way than at the speed before."""
+    passed_s = (memory.at_us[rows, 0] - memory.at_us[rows, 1]) / 1e6
+    way_m = np.hypot(
+        memory.x_m[rows, 0] - memory.x_m[rows, 1], memory.y_m[rows, 0] - memory.y_m[rows, 1]
+    )
+    before_mps = memory.speed_mps[rows, 1]
+    paused = (passed_s >= _PAUSE_S[0]) & (passed_s <= _PAUSE_S[1])
+    stood = (memory.speed_mps[rows, 0] < _ZERO_MPS) & (before_mps > _CONTRADICTS_MPS)
+    short: NDArray[np.bool_] = paused & stood & (way_m < _SHORT * before_mps * passed_s)
+    return short
 
 
 def _jumps(memory: Trails, rows: Ints) -> Ints:
