@@ -249,7 +249,7 @@ class Race:
         if self._field_us != NEVER_US:
             seen = self._look_at(second_us - _SECOND_US)
             self._changes += [(tick, change) for change in seen.changes]
-            riders.shown_m = seen.scene.distance_m.copy()
+            riders.shown_m[: len(seen.scene.distance_m)] = seen.scene.distance_m
         self._field_us = second_us
         recent = (riders.placed_us >= second_us - _FIELD_US) & (riders.finished_us == NEVER_US)
         self._field_m = float(np.median(riders.distance_m[recent])) if recent.any() else np.nan
