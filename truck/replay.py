@@ -163,7 +163,7 @@ def _seconds(rows: Readings, start_at_s: float | None) -> range:
         begin, end = int(start_at_s) - _EARLY_S, int(start_at_s) + _LATE_S
         inside = second[(second >= begin) & (second <= end)]
         if len(inside):
-            first, last = max(first, begin), int(inside[-1])
+            first, last = int(inside[0]), int(inside[-1])
     else:
         holes = np.flatnonzero(np.diff(second) > _EARLY_S) + 1
         strays = holes[holes <= _FEW * len(second)]
