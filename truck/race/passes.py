@@ -11,8 +11,10 @@ Ints = NDArray[np.int64]
 
 REACH_M = 100.0
 _ABOUT = 8  # segments either side of a place that is nearly known
-_PLAIN_BACK_M, _PLAIN_AHEAD_M = 60.0, 280.0
+_SOON_S = 1.5
+_PLAIN_BACK_M, _PLAIN_AHEAD_M, _PLAIN_SOON_M = 60.0, 280.0, 90.0
 _TURN_RAD = np.deg2rad(100.0)
+_PLAIN_RAD = np.deg2rad(80.0)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class Passes:
         # what the road book makes of a metre ridden
         self.stretch = course.step_m / float(np.median(length_m))
         leg = _legs(course.heading_rad)
-        self._plain = _plain(leg, course.step_m)
+        self._plain = _plain(course.heading_rad, course.step_m, _PLAIN_AHEAD_M)
+        self._plain_soon = _plain(course.heading_rad, course.step_m, _PLAIN_SOON_M)
         point = np.arange(len(leg))
         around = [
             (self._key(self._column + dx, self._row + dy), point)
@@ -109,8 +112,8 @@ class Passes:
         first = np.minimum(first, last)
         return self._project(fix, first, last, x_m, y_m)
 
-    def about(self, x_m: Floats, y_m: Floats, about_m: Floats) -> Candidates:
-        """The one pass within 40 m along the road of a place, one for each fix.
+    def about(self, x_m: Floats, y_m: Floats, about_m: Floats, since_s: Floats) -> Candidates:
+        """The one pass within 40 m along the road of a place known `since_s` ago, one for each fix.
 
         `distance_m` is NaN where the road turns back there or the nearest point is out of range.
         """
@@ -130,7 +133,8 @@ class Passes:
         fix = np.arange(len(x_m))
         best = np.argmin(square, axis=1)
         pick = fix, best
-        inside &= (best > 0) & (best < 2 * _ABOUT) & self._plain[middle]
+        inside &= (best > 0) & (best < 2 * _ABOUT)
+        inside &= np.where(since_s <= _SOON_S, self._plain_soon[middle], self._plain[middle])
         side = np.where(px[pick] * north[pick] - py[pick] * east[pick] < 0, -1.0, 1.0)
         part = part_m[pick] / length_m[pick]
         distance_m = course.distance_m[segment[pick]] + part * course.step_m
@@ -189,12 +193,16 @@ class Passes:
         return found.where(np.abs(found.lateral_m) <= REACH_M)
 
 
-def _plain(leg: Ints, step_m: float) -> NDArray[np.bool_]:
-    """Points about which the road does not turn back on itself, as far as a few seconds reach."""
-    back, ahead = round(_PLAIN_BACK_M / step_m), round(_PLAIN_AHEAD_M / step_m)
-    index = np.arange(len(leg))
-    before = leg[np.maximum(index - back, 0)]
-    return np.asarray(before == leg[np.minimum(index + ahead, len(leg) - 1)], np.bool_)
+def _plain(heading_rad: Floats, step_m: float, ahead_m: float) -> NDArray[np.bool_]:
+    """Points about which the road does not turn back on itself, as far as some seconds reach."""
+    count = len(heading_rad)
+    index = np.arange(count)
+    plain = np.ones(count, np.bool_)
+    for offset in range(-round(_PLAIN_BACK_M / step_m), round(ahead_m / step_m) + 1):
+        there = heading_rad[np.clip(index + offset, 0, count - 1)]
+        turned = np.abs((there - heading_rad + np.pi) % (2 * np.pi) - np.pi)
+        plain &= turned < _PLAIN_RAD
+    return plain
 
 
 def _cell(metres: Floats) -> Ints:

@@ -101,7 +101,7 @@ class Progress:
         likely_m, spread_m = way_since(riders, self._passes.stretch, row, at_us, since_s)
         about_m = np.where(plain, m + likely_m, 0.0)
         var_m2 = riders.beam_var_m2[row, 0] + spread_m * spread_m
-        near = self._passes.about(fixes.x_m, fixes.y_m, about_m)
+        near = self._passes.about(fixes.x_m, fixes.y_m, about_m, since_s)
         east, north = directions(riders, fixes.row, at_us, fixes.x_m, fixes.y_m)
         along = east * near.east + north * near.north
         off_m = near.distance_m - about_m
@@ -218,9 +218,10 @@ class Progress:
         parent = np.argmin(np.rint((cost + past) * 1e6), axis=1)
         pick = np.arange(len(fix)), parent
         ways = np.isfinite(cost[pick])
-        prior = np.where(
-            seed, first_prior(riders, self._passes.stretch, row, near, fixes), past[pick]
-        )
+        prior = past[pick]
+        if seed.any():
+            first = near.where(seed)
+            prior[seed] = first_prior(riders, self._passes.stretch, row[seed], first, fixes)
         was_m = np.where(seed, -np.inf, riders.beam_high_m[row, parent])
         # before the flag a place may be taken back all the way
         was_m[at_us <= self._start_us] = -np.inf

@@ -16,10 +16,13 @@ from rides_race import (
 )
 
 from hardware.errors import Damaged
+from hardware.rides import read_rides
+from hardware.virtual.stage import write_stage_from_rides
 from truck.race.progress import LATE, UNPLACED
 from truck.race.race import Race
 from truck.race.readings import Readings
 from truck.race.status import FINISHED
+from truck.readings import read_readings
 from truck.serve.feed import encode_frame
 
 QUARTER_US = 15 * 60 * 1_000_000
@@ -44,6 +47,53 @@ def test_no_real_rider_is_ever_on_a_wrong_lap_or_leg(stage: Path, readings: Read
         ahead = distance_m - odometer_m(until.take(mine))
         assert np.abs(ahead - np.median(ahead)).max() < 250
         assert np.diff(distance_m).min() > -20.0
+
+
+def test_what_real_riders_do_after_the_finish_takes_nobody_back(
+    stage: Path, readings: Readings
+) -> None:
+    late = readings.measured_at_us >= END_US
+    thinned = ~late | (readings.measured_at_us // 1_000_000 % 4 == 0)
+    begun = readings.measured_at_us >= END_US - 600_000_000
+    part = readings.take(thinned & begun)
+    placed = race_of(stage).advance(part)
+    for bib in range(1, 6):
+        distance_m = placed.distance_m[part.bib == bib]
+        assert np.diff(distance_m[np.isfinite(distance_m)]).min() > -20.0
+
+
+def test_up_the_mountain_and_down_again_with_stops_is_never_the_other_way(
+    shared: Path, tmp_path: Path
+) -> None:
+    path = shared / "mtevans" / "mtevans_2020_gaps.gpx.gz"
+    write_stage_from_rides(tmp_path, read_rides(path))
+    ride = read_readings([path])
+    race = race_of(tmp_path)
+    thinned = np.arange(len(ride.bib)) % 2 == 0
+    placed = race.advance(ride.take(thinned))
+    off_m = placed.distance_m - np.minimum(odometer_m(ride)[thinned], race.course.length_m)
+    # where bends lie one above the other a pause may be taken for some hundred metres ridden
+    assert np.percentile(np.abs(off_m), 99) < 250.0
+    assert np.abs(off_m).max() < 1000.0
+    assert np.diff(placed.distance_m).min() > -20.0
+
+
+def test_two_recorders_of_one_ride_are_three_seconds_apart(shared: Path, tmp_path: Path) -> None:
+    rides = {}
+    for path in sorted((shared / "dualdevice").iterdir()):
+        rides |= read_rides(path)
+    write_stage_from_rides(tmp_path, rides)
+    part = read_readings(sorted((shared / "dualdevice").iterdir()))
+    race = race_of(tmp_path)
+    placed = race.advance(part)
+    track = [
+        (part.measured_at_us[part.bib == bib] / 1e6, placed.distance_m[part.bib == bib])
+        for bib in np.unique(part.bib)
+    ]
+    from_s, to_s = max(t[0][0] for t in track) + 60, min(t[0][-1] for t in track) - 60
+    places_m = np.linspace(*np.interp([from_s, to_s], *track[0]), 400)[20:-20]
+    passed = [np.interp(places_m, np.maximum.accumulate(d), t) for t, d in track]
+    assert abs(np.median(passed[1] - passed[0])) == pytest.approx(3.0, abs=1.0)
 
 
 def test_batches_of_any_size_give_the_same_frames_and_state(
