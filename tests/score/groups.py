@@ -8,6 +8,7 @@ Rules.
 - Id switch: the published id that most members of a true group of two or more bear changes for
   another while the true group lives on; both must last 60 s, so that a group that is being caught
   does not count twice. An hour is an hour of the race, all groups together.
+- A time trial has no groups and is left out.
 - The baseline cuts where the way to the rider ahead takes over 3 s, and numbers from the front.
 """
 
@@ -24,6 +25,8 @@ LASTING_S = 60
 
 def figures(scene: Scene) -> dict[str, tuple[Figure, Figure]]:
     """By name: ours and the baseline's."""
+    if scene.stage.kind == "time-trial":
+        return {}
     every = slice(None, None, EVERY_S)
     truth = np.where(scene.racing, scene.truth("group_id"), np.nan)[every]
     ours = np.where(scene.shown_on, scene.ours("group_id"), np.nan)[every]

@@ -216,10 +216,15 @@ def test_a_crash_is_found_when_a_later_saying_names_a_rider_who_crashed() -> Non
 def test_a_window_is_five_whole_minutes_and_begins_every_minute() -> None:
     values = np.concatenate([np.full((300, 1), 200.0), np.full((300, 1), 300.0), np.ones((50, 1))])
     values[600] = NAN
-    means = effort.windows(values)
+    means = effort.windows(values, whole=1.0)
     assert means[:, 0].tolist() == pytest.approx([200.0, 220.0, 240.0, 260.0, 280.0, 300.0])
     values[299] = NAN
-    assert np.isnan(effort.windows(values)[:, 0]).tolist() == [True] * 5 + [False]
+    found = effort.windows(values, whole=1.0)[:, 0]
+    assert np.isnan(found).tolist() == [True] * 5 + [False]
+    values[:200] = NAN
+    found = effort.windows(values)[:, 0]
+    assert np.isnan(found).tolist() == [True] + [False] * 5
+    assert found[1] == pytest.approx((99 * 200 + 60 * 300) / 159)
 
 
 def test_the_f1_of_echelons_counts_those_found_and_the_alerts_that_were_right() -> None:
