@@ -11,6 +11,7 @@ import platform
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,6 +30,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _YES = {True: "yes", False: "NO", None: ""}
 _PARITY = {"aside": (1, 2), "open": (0, 2), "both": (0, 1)}
 _SPARSE_RIDERS = 184
+Tell = Callable[[str], None]
 
 
 def main(
@@ -51,30 +53,27 @@ def main(
     out: Annotated[Path, typer.Option(help="Where the figures go.")] = Path("build", "score.json"),
 ) -> None:
     """Measure, print, write."""
-    numbers = seeds_of(which, stages)
-    size = seeds.Size(riders, minutes)
+    wishes = wishes_of(which, stages, seeds.Size(riders, minutes))
+    failed: dict[str, str] = {}
     with Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         console=Console(stderr=True),
     ) as bar:  # fmt: skip
-        task = bar.add_task("seeds", total=len(numbers) + 3 * real_rides)
-        outcomes, failed = [], {}
-        for seed in numbers:
-            bar.update(task, description=f"seed {seed}")
-            try:
-                outcomes.append(_alone(seeds.score_seed, seed, size, _folder(str(seed))))
-            except Exception as error:  # noqa: BLE001 (a seed that fails is a figure, not the end)
-                failed[str(seed)] = f"{type(error).__name__}: {error}"
-            bar.advance(task)
+        task = bar.add_task("", total=len(wishes) + 3 * real_rides)
+
+        def tell(what: str) -> None:
+            done = 0 if bar.tasks[0].description == "" else 1
+            bar.update(task, description=what, advance=done)
+
+        outcomes = _stages(wishes, failed, tell)
         rows = _seed_rows(outcomes, failed)
         if real_rides:
-            rows += _more_rows(numbers[0], minutes, failed, lambda name: bar.update(
-                task, description=name, advance=1
-            ))  # fmt: skip
+            rows += _real_rows(failed, tell) + _sparse_rows(wishes[0].seed, minutes, failed, tell)
+        bar.advance(task)
     document = {
         "schema": SCHEMA,
         "rows": rows,
-        "seeds": numbers,
+        "seeds": [wish.name for wish in wishes],
         "riders": riders,
         "minutes": minutes,
         "git": _git(),
@@ -87,15 +86,28 @@ def main(
     _show(document)
 
 
-def seeds_of(which: str, stages: int) -> list[int]:
-    """The seeds that a word or a list means."""
-    if which in _PARITY:
-        first, step = _PARITY[which]
-        return list(range(first, first + stages * step, step))
-    try:
-        return [int(number) for number in which.split(",")]
-    except ValueError as error:
-        raise typer.BadParameter("say aside, open, both, or a list as 2,4,8") from error
+def wishes_of(which: str, stages: int, size: seeds.Size) -> list[seeds.Wish]:
+    """The stages that a word or a list means; to every four of a word's, one of each rare kind."""
+    if which not in _PARITY:
+        try:
+            return [seeds.Wish(int(number), size) for number in which.split(",")]
+        except ValueError as error:
+            raise typer.BadParameter("say aside, open, both, or a list as 2,4,8") from error
+    kinds = [None] * stages + sorted(seeds.RARE) * (stages // 4)
+    first, step = _PARITY[which]
+    return [seeds.Wish(first + step * k, size, kind) for k, kind in enumerate(kinds)]
+
+
+def _stages(wishes: list[seeds.Wish], failed: dict[str, str], tell: Tell) -> list[seeds.Outcome]:
+    """Each stage's outcome; one that fails is named, and is not the end of the others."""
+    outcomes = []
+    for wish in wishes:
+        tell(f"seed {wish.name}")
+        try:
+            outcomes.append(_alone(seeds.score_stage, wish, _folder(wish.name)))
+        except Exception as error:  # noqa: BLE001
+            failed[f"seed {wish.name}"] = f"{type(error).__name__}: {error}"
+    return outcomes
 
 
 def _folder(name: str) -> Path:
@@ -109,38 +121,41 @@ def _alone(work: Any, *of: Any) -> Any:
         return pool.submit(work, *of).result()
 
 
-def _seed_rows(outcomes: list[Any], failed: dict[str, str]) -> list[dict[str, Any]]:
+def _seed_rows(outcomes: list[seeds.Outcome], failed: dict[str, str]) -> list[dict[str, Any]]:
     missing = sorted({what for outcome in outcomes for what in outcome.missing.values()})
-    missing += [f"seed {seed} failed" for seed in failed]
+    missing += [f"{what} failed" for what in failed]
     return aims.rows_of(aims.SEEDS, [o.figures for o in outcomes], ", ".join(missing))
 
 
-def _more_rows(seed: int, minutes: int, failed: dict[str, str], tell: Any) -> list[dict[str, Any]]:
-    """The rows of the real rides and of the sparse feed; a missing row says why."""
-    rows: list[dict[str, Any]] = []
+def _real_rows(failed: dict[str, str], tell: Tell) -> list[dict[str, Any]]:
+    """The rows of the real rides; where they are missing, each says why."""
     shared = Path(os.environ.get("TRUCK_SHARED_DATA", _ROOT.parent / "shared" / "data"))
     try:
         if not (shared / "MANIFEST.md").exists():
             raise FileNotFoundError(f"no shared data at {shared}")
-        rows += real.rows(shared, _folder("real"), tell)
+        return real.rows(shared, _folder("real"), tell)
     except Exception as error:  # noqa: BLE001
         failed["real rides"] = f"{type(error).__name__}: {error}"
         nan = float("nan")
-        rows += [aim.row(nan, nan, nan, nan, f"missing: {error}") for aim in aims.REAL]
+        return [aim.row(nan, nan, nan, nan, f"missing: {error}") for aim in aims.REAL]
+
+
+def _sparse_rows(
+    seed: int, minutes: int, failed: dict[str, str], tell: Tell
+) -> list[dict[str, Any]]:
     tell("184 riders, frames of 6 s")
-    size = seeds.Size(_SPARSE_RIDERS, min(minutes, 30) or 30)
-    outcomes = []
+    wish = seeds.Wish(seed, seeds.Size(_SPARSE_RIDERS, min(minutes or 30, 30)))
+    outcomes: list[seeds.Outcome] = []
     try:
-        outcomes.append(_alone(seeds.score_sparse, seed, size, _folder("sparse")))
+        outcomes.append(_alone(seeds.score_sparse, wish, _folder("sparse")))
     except Exception as error:  # noqa: BLE001
         failed["sparse feed"] = f"{type(error).__name__}: {error}"
-    why = ", ".join(w for o in outcomes for w in o.missing.values()) or failed.get(
-        "sparse feed", ""
-    )
-    return rows + aims.rows_of(aims.SPARSE, [o.figures for o in outcomes], why)
+    why = [what for outcome in outcomes for what in outcome.missing.values()]
+    reason = ", ".join(why) or failed.get("sparse feed", "")
+    return aims.rows_of(aims.SPARSE, [o.figures for o in outcomes], reason)
 
 
-def _stage(outcome: Any) -> dict[str, Any]:
+def _stage(outcome: seeds.Outcome) -> dict[str, Any]:
     figures = {
         name: [aims.number(pooled([figure])) for figure in pair]
         for name, pair in outcome.figures.items()

@@ -49,6 +49,7 @@ MEASURES: tuple[Callable[[Scene], dict[str, Pair]], ...] = (
     progress.figures, motion.figures, gaps.figures, groups.figures, incidents.figures,
     effort.figures, wind.figures, standings.figures,
 )  # fmt: skip
+RARE = {"plain": (wind.figures,), "mountain": (effort.figures,)}
 
 
 class Size(NamedTuple):
@@ -58,8 +59,21 @@ class Size(NamedTuple):
     minutes: int
 
 
+class Wish(NamedTuple):
+    """A stage to score; one of a `kind` is there for what is rare on the others, for that alone."""
+
+    seed: int
+    size: Size
+    kind: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return str(self.seed) if self.kind is None else f"{self.seed}-{self.kind}"
+
+
 class Outcome(NamedTuple):
-    """What one seed gave; `missing` says by measure what was not there."""
+    """What one stage gave; `missing` says by measure what was not there."""
 
     seed: int
     kind: str
@@ -68,39 +82,44 @@ class Outcome(NamedTuple):
     taken_s: dict[str, float]
 
 
-def score_seed(seed: int, size: Size, folder: Path) -> Outcome:
-    """The figures of a seed; run in a process of its own, so that its memory goes with it."""
+def score_stage(wish: Wish, folder: Path) -> Outcome:
+    """The figures of a stage; run in a process of its own, so that its memory goes with it."""
     taken_s: dict[str, float] = {}
     simulated, replayed = folder / "simulated", folder / "replayed"
-    made_of = _key(_ROOT / "hardware", json.dumps([seed, *size]))
-    _make(simulated, made_of, taken_s, lambda: _simulate(seed, size, simulated))
-    readings = simulated / "readings.parquet"
-    _replay(simulated, readings, replayed, made_of, taken_s)
-    figures, missing = _measure(Scene(simulated, replayed), MEASURES, taken_s)
-    return Outcome(seed, kind_of(seed), figures, missing, taken_s)
+    made_of = _simulate(wish, simulated, taken_s)
+    _replay(simulated, simulated / "readings.parquet", replayed, made_of, taken_s)
+    measures = MEASURES if wish.kind is None else RARE[wish.kind]
+    figures, missing = _measure(Scene(simulated, replayed), measures, taken_s)
+    return Outcome(wish.seed, wish.kind or kind_of(wish.seed), figures, missing, taken_s)
 
 
-def score_sparse(seed: int, size: Size, folder: Path) -> Outcome:
-    """The same stage as television's feed has it (sparse.py)."""
+def score_sparse(wish: Wish, folder: Path) -> Outcome:
+    """A stage as television's feed has it (sparse.py)."""
     taken_s: dict[str, float] = {}
     simulated, replayed = folder / "simulated", folder / "replayed"
-    made_of = _key(_ROOT / "hardware", json.dumps([seed, *size]))
-    _make(simulated, made_of, taken_s, lambda: _simulate(seed, size, simulated))
+    made_of = _simulate(wish, simulated, taken_s)
     thinned = folder / "thinned.parquet"
     sparse.thin(simulated / "readings.parquet", thinned)
     _replay(simulated, thinned, replayed, made_of, taken_s)
     scene = Scene(simulated, replayed, thinned)
     figures, missing = _measure(scene, (sparse.figures,), taken_s)
-    return Outcome(seed, kind_of(seed), figures, missing, taken_s)
+    return Outcome(wish.seed, kind_of(wish.seed), figures, missing, taken_s)
 
 
-def _simulate(seed: int, size: Size, out: Path) -> None:
-    stage = out.with_name("stage")
-    shutil.rmtree(stage, ignore_errors=True)
+def _simulate(wish: Wish, out: Path, taken_s: dict[str, float]) -> str:
+    """Make the simulation, and say what it was made of."""
+    seed, size, stage = wish.seed, wish.size, out.with_name("stage")
     length_km = size.minutes * _KM_A_MINUTE or None
     seconds = round(size.minutes * 60 * _LATE) or None
-    write_scenario(stage, seed, length_km=length_km, riders=size.riders)
-    simulate_stage(stage, out, seed, seconds=seconds, faults=part_of_faults(seed, size))
+
+    def make() -> None:
+        shutil.rmtree(stage, ignore_errors=True)
+        write_scenario(stage, seed, wish.kind, length_km, size.riders)
+        simulate_stage(stage, out, seed, seconds=seconds, faults=part_of_faults(seed, size))
+
+    made_of = _key(_ROOT / "hardware", json.dumps(wish))
+    _make(out, made_of, taken_s, make)
+    return made_of
 
 
 def part_of_faults(seed: int, size: Size) -> Faults:

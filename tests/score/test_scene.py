@@ -140,12 +140,20 @@ def test_a_rider_is_held_against_his_latest_fix_for_ten_seconds(three: Scene) ->
 
 
 def test_seeds_kept_aside_are_odd_and_open_ones_even() -> None:
-    assert run.seeds_of("aside", 3) == [1, 3, 5]
-    assert run.seeds_of("open", 3) == [0, 2, 4]
-    assert run.seeds_of("both", 3) == [0, 1, 2]
-    assert run.seeds_of("2,12", 8) == [2, 12]
+    size = seeds.Size(60, 60)
+    assert [wish.seed for wish in run.wishes_of("aside", 3, size)] == [1, 3, 5]
+    assert [wish.seed for wish in run.wishes_of("open", 3, size)] == [0, 2, 4]
+    assert [wish.seed for wish in run.wishes_of("both", 3, size)] == [0, 1, 2]
+    assert [wish.name for wish in run.wishes_of("2,12", 8, size)] == ["2", "12"]
     with pytest.raises(typer.BadParameter):
-        run.seeds_of("odd ones", 8)
+        run.wishes_of("odd ones", 8, size)
+
+
+def test_to_every_four_stages_comes_one_of_each_rare_kind_of_seeds_of_its_own() -> None:
+    wishes = run.wishes_of("aside", 8, seeds.Size(60, 60))
+    names = [wish.name for wish in wishes]
+    assert names[8:] == ["17-mountain", "19-plain", "21-mountain", "23-plain"]
+    assert len({wish.seed for wish in wishes}) == 12
 
 
 def test_a_short_stage_of_few_riders_has_its_part_of_the_faults_of_a_whole_one() -> None:
