@@ -17,6 +17,7 @@ from pyproj import Geod, Proj
 
 from hardware.errors import Misconfigured
 from hardware.virtual.folder import check_free, new_folder
+from hardware.virtual.ground import GROUND
 from hardware.virtual.terrain import KINDS, STEP_M, Floats, Ground, ground_of, tops_of, wander
 
 SCHEMA = "hardware.scenario/1"
@@ -125,7 +126,8 @@ class _Draft:
         self._scale = drawn_m * book / (STEP_M * (len(lon) - 1))
         self._length_km = round((drawn_m * book - self._neutral_m) / 1000.0, 1)
         starters, start_at_s = self._starters()
-        self.files = {
+        self.files: dict[str, str] = {}  # the route adds the ground beside it
+        self.files |= {
             "route.gpx": self._gpx(f"Scenario {seed}, {kind}"),
             "startlist.csv": starters,
             "checkpoints.csv": self._checkpoints(),
@@ -152,6 +154,9 @@ class _Draft:
         noise_m = draw.uniform(*_HEIGHT_NOISE_M) * wander(draw, len(ground.x_m), 10.0)
         heights = np.round(ground.altitude_m + noise_m, 1)
         drawn = self._drawn(ground, spacing_m)
+        self.files[GROUND] = "\n".join(
+            ["altitude_m", *(f"{level_m:.2f}" for level_m in ground.altitude_m[drawn].tolist()), ""]
+        )
         absent = draw.random() < _HEIGHTS_ABSENT
         points = [
             f'<trkpt lat="{lat:.7f}" lon="{lon:.7f}">'

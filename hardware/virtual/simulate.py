@@ -24,6 +24,7 @@ from hardware.virtual.asphalt import Asphalt
 from hardware.virtual.devices import carry
 from hardware.virtual.faults import Faults, faults_of
 from hardware.virtual.folder import check_free, new_folder
+from hardware.virtual.ground import grounded
 from hardware.virtual.reception import heard_again, receive
 from hardware.virtual.ride import Event, Ride
 from hardware.virtual.riders import Field, field_of
@@ -74,6 +75,7 @@ def simulate_stage(
             f"{folder / 'startlist.csv'} names {len(stage.startlist)} riders",
             "Leave out --riders, or the start list.",
         )
+    stage = grounded(stage, folder)
     road = road_of(stage)
     field = field_of(stage, seed, _RIDERS if riders is None else riders)
     air = weather.read_weather(files["weather.csv"]) if "weather.csv" in files else None

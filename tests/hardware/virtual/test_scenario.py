@@ -8,6 +8,7 @@ import pytest
 from hardware.errors import Misconfigured
 from hardware.route import Line, line_of
 from hardware.stage import Stage, load_stage
+from hardware.virtual.ground import GROUND, grounded
 from hardware.virtual.scenario import kind_of, write_scenario
 from hardware.virtual.terrain import KINDS
 
@@ -133,3 +134,16 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
     (tmp_path / "file").write_text("x")
     with pytest.raises(Misconfigured, match="cannot write"):
         write_scenario(tmp_path / "file" / "stage", 2, length_km=10.0)
+
+
+def test_riders_climb_the_ground_and_not_the_noise_of_its_drawing(tmp_path: Path) -> None:
+    write_scenario(tmp_path / "stage", 0, riders=3)
+    stage = load_stage(tmp_path / "stage")
+    ground = grounded(stage, tmp_path / "stage")
+    off_m = ground.route.altitude_m - stage.route.altitude_m
+    assert 0.1 < np.nanstd(off_m) < 2.0
+    (tmp_path / "stage" / GROUND).write_text("altitude_m\n1\n2\n")
+    with pytest.raises(Misconfigured, match="2 heights"):
+        grounded(stage, tmp_path / "stage")
+    (tmp_path / "stage" / GROUND).unlink()
+    assert grounded(stage, tmp_path / "stage") is stage
