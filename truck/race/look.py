@@ -1,6 +1,6 @@
 """One look at the whole race: every room in its order, from memory and the latest fixes."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -122,9 +122,10 @@ def look(
     halted = follow_trails(memory.trails, scene)
     follow_trackers(memory.trackers, scene, memory.trails, starters)
     in_car = memory.trackers.in_car
+    led = starters & ~out & ~in_car
+    scene = replace(scene, finished=scene.finished & led)  # a car that crosses the line is none
     status = status_at(scene, memory.trails, in_car, out)
     on_road = counted_at(scene, status, starters)
-    led = starters & ~out & ~in_car
     order = _standings_order(scene, led)
     if stage.kind == "time-trial":
         group_id = memory.groups.group_id.copy()  # against the clock each rides alone

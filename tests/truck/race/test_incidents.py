@@ -159,6 +159,17 @@ def test_an_operator_dismisses_and_confirms(race: Race) -> None:
     assert said == []  # he still lies there, and goes on
 
 
+def test_a_restart_in_the_middle_of_a_crash_says_the_same(race: Race) -> None:
+    readings = bunch(race, {bib: stopped(WHEN_S, FALLS, 60) for bib in (8, 9, 10)})
+    before = [rows.take(slice(0, WHEN_S + 10)) for rows in readings]
+    after = [rows.take(slice(WHEN_S + 10, 400)) for rows in readings]
+    told, _ = watched(race, before)
+    fresh = Race(race.stage)
+    fresh.restore(race.snapshot())
+    assert watched(fresh, after)[0] == watched(race, after)[0]
+    assert [change.what for change in told] == ["raised"]
+
+
 def test_odds_add_up_and_harder_braking_is_never_less_of_a_crash() -> None:
     told = []
     for braking in np.arange(1.0, 6.0, 0.5):
