@@ -117,6 +117,7 @@ def follow_effort(memory: Efforts, scene: Scene, winds: Winds, wind: WindColumns
         & (riders.placed_us == riders.seen_us)
         & np.isfinite(scene.speed_mps)
         & np.isfinite(wind.shelter)
+        & np.isfinite(scene.course.gradient_at(scene.distance_m))  # a road without a profile
     )
     rows = np.flatnonzero(fresh)
     since_s = (riders.seen_us[rows] - memory.at_us[rows]) / 1e6
@@ -145,7 +146,7 @@ def _work(
 ) -> _Work:  # fmt: skip
     """Road load at the crank, watts."""
     distance_m, speed_mps = scene.distance_m[rows], scene.speed_mps[rows]
-    slope = np.nan_to_num(scene.course.gradient_at(distance_m)) / 100.0
+    slope = scene.course.gradient_at(distance_m) / 100.0
     before_mps = np.where(np.isnan(memory.speed_mps[rows]), speed_mps, memory.speed_mps[rows])
     gain_mps2 = (speed_mps * speed_mps - before_mps * before_mps) / (
         2.0 * since_s * np.maximum(speed_mps, 1.0)

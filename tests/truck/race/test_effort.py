@@ -74,6 +74,11 @@ def test_a_power_meter_on_a_climb_narrows_the_range_around_what_it_says(climb: S
     assert (heavier[2] - heavier[1]) / heavier[0] < 0.7 * (high_w - low_w) / effort_w
 
 
+def test_a_road_without_a_profile_gives_no_effort(climb: Stage) -> None:
+    bare = replace(climb.route, altitude_m=np.full(len(climb.route.altitude_m), np.nan))
+    assert np.isnan(efforts(replace(climb, route=bare), 5.5)).all()
+
+
 def test_a_meter_that_says_nonsense_is_not_believed(climb: Stage) -> None:
     effort_w = efforts(climb, 5.5)[0]
     assert efforts(climb, 5.5, power_w=6000.0)[0] == pytest.approx(effort_w, rel=0.01)
