@@ -84,6 +84,8 @@ def main(
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
     _show(document)
+    if failed:
+        raise typer.Exit(1)
 
 
 def wishes_of(which: str, stages: int, size: seeds.Size) -> list[seeds.Wish]:
