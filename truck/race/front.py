@@ -46,15 +46,15 @@ class Front:
         return inside & ~self.bridged[np.minimum(after, len(self.place_m) - 1)]
 
 
-def front_of(scene: Scene, place_m: Floats, on_road: NDArray[np.bool_]) -> Front | None:
-    """The front of the race, None while nobody is on the road.
+def front_of(scene: Scene, place_m: Floats, may_lead: NDArray[np.bool_]) -> Front | None:
+    """The front of the race, None while nobody leads it.
 
     Once the first rider has finished, his is the curve: whoever is still out rides against it.
 
     Args:
         scene: of the instant.
         place_m: where each rider is now.
-        on_road: who counts.
+        may_lead: riders whose place is known well enough to be the first.
     """
     riders = scene.riders
     if scene.finished.any():
@@ -62,12 +62,12 @@ def front_of(scene: Scene, place_m: Floats, on_road: NDArray[np.bool_]) -> Front
         rows = np.array([np.argmin(until_us)])
         end_m, end_us = scene.course.length_m, int(until_us[rows[0]])
     else:
-        rows = _leading(scene, place_m, on_road)
+        rows = _leading(scene, place_m, may_lead)
         if len(rows) == 0:
             return None
         end_m, end_us = float(place_m[rows[0]]), scene.at_us
     last = int(riders.next_node[rows].max()) - 1
-    begin_m = np.min(place_m[on_road], initial=end_m)
+    begin_m = np.nanmin(place_m, initial=end_m)
     first = max(int(np.floor(begin_m / NODE_M)) - 1, int(riders.first_node[rows].min()))
     nodes = np.arange(first, last + 1)
     nodes = nodes[nodes * NODE_M < end_m]
@@ -82,13 +82,13 @@ def front_of(scene: Scene, place_m: Floats, on_road: NDArray[np.bool_]) -> Front
     )
 
 
-def _leading(scene: Scene, place_m: Floats, on_road: NDArray[np.bool_]) -> Ints:
+def _leading(scene: Scene, place_m: Floats, may_lead: NDArray[np.bool_]) -> Ints:
     """Riders at the front of the race, the first one first.
 
     A place that has only just jumped ahead of everyone is not believed before it has lasted.
     """
     riders = scene.riders
-    rows = np.flatnonzero(on_road)
+    rows = np.flatnonzero(may_lead)
     if len(rows) == 0:
         return rows
     begun_us = riders.node_us[rows, riders.first_node[rows] % NODES]

@@ -22,10 +22,12 @@ class Gaps(Rows):
     Attributes:
         measured_s: behind the front, NaN before any was.
         at_m: the road point where it was.
+        likely_s: the gap to now of everyone in the race, also of those silent for long.
     """
 
     measured_s: NDArray[np.float64] = column(np.float64, np.nan)
     at_m: NDArray[np.float64] = column(np.float64, np.nan)
+    likely_s: NDArray[np.float64] = column(np.float64, np.nan)
 
 
 class GapColumns(NamedTuple):
@@ -37,23 +39,32 @@ class GapColumns(NamedTuple):
     gap_at_m: Floats
 
 
-def follow_gaps(memory: Gaps, scene: Scene, place_m: Floats, front: Front | None) -> GapColumns:
-    """Gaps of the riders who have a place, and of those who have finished.
+def follow_gaps(
+    memory: Gaps,
+    scene: Scene,
+    place_m: Floats,
+    front: Front | None,
+    on_road: NDArray[np.bool_],
+) -> GapColumns:
+    """Gaps of the riders on the road, and of those who have finished.
 
     Args:
         memory: brought to the instant.
         scene: of the instant.
-        place_m: where each rider is now, NaN for who is not on the road.
-        front: the race's, None when nobody is on the road.
+        place_m: where each rider is now, NaN for who is not in the race.
+        front: the race's, None while nobody leads it.
+        on_road: who counts.
     """
     riders = scene.riders
     if front is None:
         unknown = np.full(len(place_m), np.nan)
         return GapColumns(unknown, unknown, memory.measured_s.copy(), memory.at_m.copy())
     gap_s = _projected_s(scene, place_m, front)
-    gap_m = np.maximum(front.place_m[-1] - place_m, 0.0)
+    # who should be at the line by now, and is silent, came in at the gap he had
+    gap_s = np.where(place_m >= scene.course.length_m, memory.likely_s, gap_s)
+    gap_m = np.where(on_road, np.maximum(front.place_m[-1] - place_m, 0.0), np.nan)
 
-    rows = np.flatnonzero(np.isfinite(place_m) & heard(scene))
+    rows = np.flatnonzero(on_road & heard(scene))
     at_m = riders.distance_m[rows]
     measured_s = front.passed_s(at_m) - (scene.at_us - riders.placed_us[rows]) / 1e6
     known = np.isfinite(measured_s) & (front.measured(at_m) | (at_m >= front.place_m[-1]))
@@ -66,6 +77,8 @@ def follow_gaps(memory: Gaps, scene: Scene, place_m: Floats, front: Front | None
         gap_s[done] = memory.measured_s[done] = (finished_us - finished_us.min()) / 1e6
         gap_m[done] = 0.0
         memory.at_m[done] = scene.course.length_m
+    memory.likely_s[:] = gap_s
+    gap_s[~on_road & ~scene.finished] = np.nan
     return GapColumns(gap_s, gap_m, memory.measured_s.copy(), memory.at_m.copy())
 
 

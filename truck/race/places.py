@@ -2,7 +2,8 @@
 
 A rider rides as those ahead of him did: between two fixes the time he is behind the front of the
 race stays, not his speed, so bends and climbs do not move him. Without signal he gets on as the
-heard riders of his group do.
+heard riders of his group do. Silence is no abandonment, so a place is guessed for as long as it
+lasts; whether it is shown is the status' business.
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from truck.race.scene import Scene
 
 HEARD_US = 10_000_000  # a rider's own fix says where he is
 _STANDING_MPS = 1.0
+_LEADS_ON_US = 600_000_000  # a break out of reach is the front still: so long a valley may be
 
 
 @dataclass
@@ -26,7 +28,7 @@ class Places(Rows):
     """Where riders were thought to be at the last look.
 
     Attributes:
-        place_m: after the flag, NaN for who was not on the road.
+        place_m: after the flag, NaN for who was not in the race.
         at_us: when.
     """
 
@@ -40,33 +42,39 @@ def heard(scene: Scene) -> NDArray[np.bool_]:
 
 
 def follow_places(
-    memory: Places, scene: Scene, on_road: NDArray[np.bool_], group_id: NDArray[np.int32]
+    memory: Places, scene: Scene, racing: NDArray[np.bool_], group_id: NDArray[np.int32]
 ) -> tuple[Floats, Front | None]:
-    """Metres after the flag of the riders on the road, NaN for others, and the race's front.
+    """Metres after the flag of the riders in the race, NaN for others, and the race's front.
 
     Args:
         memory: brought to the instant.
         scene: of the instant.
-        on_road: who counts.
+        racing: who is in the race and on the course, or was when last heard, however long ago.
         group_id: who rode with whom at the last look, -1 for nobody.
     """
     recent = heard(scene)
-    place_m = np.where(on_road, scene.distance_m, np.nan)
-    dark = np.flatnonzero(on_road & ~recent & np.isfinite(memory.place_m))
-    alone = np.zeros(len(place_m), np.bool_)
+    place_m = np.where(racing & recent, scene.distance_m, np.nan)
+    dark = np.flatnonzero(racing & ~recent)
+    led = recent & racing
     if len(dark):
         gone_m = np.maximum(place_m - memory.place_m, 0.0)
-        way_m = group_median(group_id, gone_m, recent & np.isfinite(gone_m))[dark]
-        alone[dark] = np.isnan(way_m)
+        way_m = group_median(group_id, gone_m, np.isfinite(gone_m))[dark]
+        alone = np.isnan(way_m)
+        last_us = _last_heard(scene, racing, group_id)[dark]
+        fresh = scene.riders.placed_us[dark] >= np.maximum(
+            last_us - HEARD_US, scene.at_us - _LEADS_ON_US
+        )
+        led[dark] = alone & fresh
         since_s = (scene.at_us - memory.at_us[dark]) / 1e6
-        pace_mps = np.nan_to_num(scene.riders.pace_mps[dark])
-        way_m = np.where(np.isnan(way_m), pace_mps * since_s, way_m)
+        way_m = np.where(alone, np.nan_to_num(scene.riders.pace_mps[dark]) * since_s, way_m)
         way_m[_standing(scene)[dark]] = 0.0
-        place_m[dark] = memory.place_m[dark] + way_m
+        was_m = memory.place_m[dark]
+        place_m[dark] = np.where(np.isnan(was_m), scene.distance_m[dark], was_m + way_m)
     place_m = np.minimum(place_m, scene.course.length_m)
-    front = front_of(scene, place_m, on_road)
+    led &= np.isfinite(place_m)
+    front = front_of(scene, place_m, led)
     if front is not None:
-        _ride_as_the_front_did(memory, scene, front, place_m, (on_road & recent) | alone)
+        _ride_as_the_front_did(memory, scene, front, place_m, led)
     memory.place_m[:] = place_m
     memory.at_us[:] = scene.at_us
     return place_m, front
@@ -84,6 +92,16 @@ def _ride_as_the_front_did(
     now_m = front.place_at(np.where(behind_s > 0.0, behind_s, np.nan))
     known = np.isfinite(now_m)
     place_m[rows[known]] = np.maximum(now_m, from_m)[known]
+
+
+def _last_heard(
+    scene: Scene, racing: NDArray[np.bool_], group_id: NDArray[np.int32]
+) -> NDArray[np.int64]:
+    """When anyone of each rider's group was last heard; himself if he has none."""
+    latest_us = np.full(int(group_id.max(initial=0)) + 1, NEVER_US)
+    inside = racing & (group_id >= 0)
+    np.maximum.at(latest_us, group_id[inside], scene.riders.placed_us[inside])
+    return np.where(group_id >= 0, latest_us[group_id], scene.riders.placed_us)
 
 
 def _standing(scene: Scene) -> NDArray[np.bool_]:

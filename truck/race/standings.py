@@ -40,12 +40,13 @@ class StandingColumns(NamedTuple):
 
 
 def follow_standings(
-    memory: Bonuses, scene: Scene, stage: Stage, gaps: GapColumns
+    memory: Bonuses, scene: Scene, stage: Stage, gaps: GapColumns, likely_s: Floats
 ) -> StandingColumns:
     """The virtual classification at the scene's instant; `memory` is brought to it.
 
     The general classification before the stage, the gap on the road and bonuses, relative to the
-    best; NaN for riders of whom one of the first two is not known. At the finish each rider's own
+    best; NaN for riders of whom one of the first two is not known. The best may be one who has been
+    silent for long: `likely_s` are the gaps of such riders too. At the finish each rider's own
     time counts: that several get one time is the commissaires' ruling.
     """
     before_s = np.full(len(gaps.gap_s), np.nan)
@@ -56,9 +57,9 @@ def follow_standings(
         bonus_s = _on_the_way(memory, scene, stage, np.isfinite(gaps.gap_s))
         done = np.flatnonzero(scene.finished)
         bonus_s += _shared_out(_FINISH_S, done, scene.riders.finished_us[done], len(bonus_s))
-    total_s = before_s + gaps.gap_s - bonus_s
-    best_s = np.min(total_s, where=np.isfinite(total_s), initial=np.inf)
-    return StandingColumns(total_s - best_s, bonus_s)
+    total_s = before_s - bonus_s
+    best_s = np.fmin.reduce(total_s + likely_s, initial=np.inf)
+    return StandingColumns(total_s + gaps.gap_s - best_s, bonus_s)
 
 
 def _on_the_way(memory: Bonuses, scene: Scene, stage: Stage, counted: NDArray[np.bool_]) -> Floats:

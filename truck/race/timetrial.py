@@ -62,6 +62,7 @@ def follow_timetrial(
         behind_s = _behind_best(starts, scene, started, elapsed_s, rows)
         gap_s[rows] = np.maximum(behind_s, 0.0)
     gap_s[scene.finished] = memory.measured_s[scene.finished]
+    memory.likely_s[:] = gap_s
     return GapColumns(gap_s, gap_m, memory.measured_s.copy(), memory.at_m.copy())
 
 
