@@ -62,7 +62,8 @@ _BRAKING_MPS2 = {
 _FALL_MPS2, _FALL_OF_SPEED, _FALL_SPREAD, _FALL_LEAST = 5.4, 0.45, 0.28, 0.5
 _STRANGE = 0.04  # what brakes otherwise than its kind does, evenly over 0 to 8 m/s2
 _STRANGE_MPS2 = 8.0
-_BLURRED_S = 2.5  # fixes further apart than this time the onsets badly
+# Fixes further apart than this time the onsets badly, and one false value in them tells of braking.
+_BLURRED_S, _BLURRED = 3.6, 0.6
 
 # How many stop: one, two, or three and more.
 _RIDERS = {
@@ -118,7 +119,7 @@ def odds_of(evidence: Evidence) -> dict[str, float]:
 
 def _likelihood(kind: str, evidence: Evidence) -> float:
     seen = min(1.0, _BLURRED_S / max(evidence.sparse_s, 1.0))
-    told = _braked(kind, evidence)
+    told = (1.0 if seen == 1.0 else _BLURRED) * _braked(kind, evidence)
     told += math.log(_RIDERS[kind][min(evidence.riders, 3) - 1])
     told += _said(_SLOW[kind], evidence.from_mps < _SLOW_MPS)
     told += _said(_FEEDING[kind], evidence.feeding)

@@ -19,9 +19,11 @@ _OVER_US = (1_900_000, 3_600_000)
 SPARSE_S = 3.6  # of fixes further apart speeds and way tell, and after 12 s nothing
 _TELLING_S, _SLACK_S, _MOST_MPS2 = 12.0, 0.7, 6.0
 _STOOD_MPS = 1.5
+_OFF_M, _OFF = 5.0, 0.15  # of the way at the speeds told
 _SLOWEST_MPS = 3.0  # whoever walked before has not come to stand
 _CLOSE_M, _HERE_M, _BEYOND_M = 100.0, 10.0, 25.0
 _QUEUE, _MOST = 3, 0.8
+_SOME, _SOME_OF = 2, 0.3  # fewer may have been beyond it already
 
 
 class Halts(NamedTuple):
@@ -58,11 +60,13 @@ def halts_of(trails: Trails, rows: Ints) -> Halts:
     before = (at_us != NEVER_US) & (ago_us <= _BEFORE_US) & np.isfinite(speed_mps)
     last = np.minimum(np.argmax(ago_us >= 0, axis=1) + 1, at_us.shape[1] - 1)
     before[each, last] |= ago_us[each, last] <= _HOLE_US
-    from_mps = np.where(before, speed_mps, -1.0).max(axis=1, initial=-1.0)
+    # the second fastest: one speed may be false
+    from_mps = np.sort(np.where(before, speed_mps, -1.0), axis=1)[:, -2]
+    from_mps = np.where(from_mps < 0.0, speed_mps[each, last], from_mps)
     onset = np.argmax(before & (speed_mps >= _AT_SPEED * from_mps[:, None]), axis=1)
     step_m = np.hypot(np.diff(trails.x_m[rows], axis=1), np.diff(trails.y_m[rows], axis=1))
     known_mps = np.where(before, speed_mps, np.nan)
-    mean_mps2, stood, sparse_s, rode_us = _mean_of(at_us, known_mps, step_m, onset)
+    mean_mps2, stood, sparse_s, rode_us = _mean_of(at_us, speed_mps, step_m, onset)
     # a receiver may stop telling its speed before its rider stops, and a fix may jump
     hardest_mps2 = np.minimum(
         _hardest(at_us, known_mps), _hardest(at_us, _paces(at_us, step_m, before))
@@ -82,7 +86,7 @@ def halts_of(trails: Trails, rows: Ints) -> Halts:
 
 
 def road_shut(trails: Trails, scene: Scene, at_m: float, since_us: int) -> bool | None:
-    """Whether nobody gets by a place: most of those close before it stand, and none has passed.
+    """Whether nobody gets by a place: most of those close before it stand, and few have passed.
 
     None where too few were close to tell.
     """
@@ -90,7 +94,8 @@ def road_shut(trails: Trails, scene: Scene, at_m: float, since_us: int) -> bool 
     then = np.argmax(before, axis=1)
     then_m = trails.along_m[np.arange(len(then)), then]
     close = before.any(axis=1) & (then_m <= at_m + _HERE_M) & (then_m >= at_m - _CLOSE_M)
-    if (trails.along_m[close, 0] > at_m + _BEYOND_M).any():
+    passed = np.count_nonzero(trails.along_m[close, 0] > at_m + _BEYOND_M)
+    if passed >= _SOME and passed >= _SOME_OF * np.count_nonzero(close):
         return False
     slow = np.count_nonzero(scene.speed_mps[close] < _SLOWEST_MPS)
     enough = slow >= _QUEUE and slow >= _MOST * np.count_nonzero(close)
@@ -133,9 +138,26 @@ def _mean_of(
     apart_s = (at_us[each, after] - at_us[each, onset]) / 1e6
     from_mps, to_mps = speed_mps[each, onset], speed_mps[each, after]
     lost_mps = np.maximum(from_mps - to_mps, 0.1)
+    apart_s = np.maximum(apart_s, 0.1)
     short_m = np.maximum(from_mps * apart_s - step_m[each, after], 0.0)
     braked_s = np.clip(2.0 * short_m / lost_mps, 0.0, apart_s) + _SLACK_S
-    stood = (to_mps < _STOOD_MPS) | (apart_s > _TELLING_S)
-    mean_mps2 = np.where(apart_s > _TELLING_S, 0.0, np.minimum(lost_mps / braked_s, _MOST_MPS2))
+    # where fixes jump, the way says nothing, and the speeds that he braked no less
+    steady = _is_steady(at_us, speed_mps, step_m, onset)
+    stood = (to_mps < _STOOD_MPS) | (apart_s > _TELLING_S) | ~steady
+    mean_mps2 = np.minimum(np.where(steady, lost_mps / braked_s, lost_mps / apart_s), _MOST_MPS2)
+    mean_mps2 = np.where(apart_s > _TELLING_S, 0.0, mean_mps2)
     going_s = np.clip(step_m[each, after] / np.maximum(from_mps, 1.0), 0.0, apart_s)
     return mean_mps2, stood, apart_s, np.rint(going_s * 1e6).astype(np.int64)
+
+
+def _is_steady(at_us: Ints, speed_mps: Floats, step_m: Floats, onset: Ints) -> NDArray[np.bool_]:
+    """Whether way and speed agreed before the onset, over the last two steps."""
+    steady = np.ones(len(at_us), np.bool_)
+    each = np.arange(len(at_us))
+    for back in range(2):
+        newer = np.minimum(onset + back, at_us.shape[1] - 2)
+        apart_s = (at_us[each, newer] - at_us[each, newer + 1]) / 1e6
+        mean_mps = (speed_mps[each, newer] + speed_mps[each, newer + 1]) / 2.0
+        off_m = np.abs(step_m[each, newer] - mean_mps * apart_s)
+        steady &= ~(off_m > _OFF_M + _OFF * mean_mps * apart_s)
+    return steady

@@ -17,7 +17,7 @@ from truck.race.hazard import road_shut
 from truck.race.passes import Ints
 from truck.race.scene import Scene
 from truck.race.silence import heard_again, lone_silences
-from truck.race.stops import Incidents, enter, fell_first, has_gathered, let_go, opened
+from truck.race.stops import Incidents, enter, fell_first, let_go, opened
 from truck.race.trackers import SUSPECT, Trackers, left_behind
 from truck.race.trail import Trails
 
@@ -37,7 +37,8 @@ _BAR_M = (-250.0, 20.0)  # from where a closed crossing's queue begins to beyond
 _JUDGED_US = 60_000_000  # after its last rider an incident keeps its kind
 # What is worth saying: another kind that leads by this, or odds that moved by that.
 _LEADS, _MOVED = 0.1, 0.15
-_BREATH_US = 5_000_000  # between two sayings that only name more riders
+_GATHER_US = 2_000_000  # before the first saying: who falls takes others along within it
+_BREATH_US = 3_000_000  # between two sayings that only name more riders
 _SILENT_ODDS = 0.95
 
 
@@ -93,7 +94,7 @@ def follow_incidents(
     said = []
     for incident in [one for one in incidents if one["kind"] != "signal_lost"]:
         mine = memory.incident == incident["incident_id"]
-        gathered = bool(incident["kind"]) or has_gathered(memory, incident, scene, trails)
+        gathered = scene.at_us - incident["seen_us"] >= _GATHER_US
         recent = scene.at_us - incident["latest_us"] <= _JUDGED_US
         if gathered and recent and "judged" not in incident:
             rows = fell_first(memory, np.flatnonzero(mine & memory.named))

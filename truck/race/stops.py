@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from truck.race.hazard import SPARSE_S, Halts, halts_of
+from truck.race.hazard import Halts, halts_of
 from truck.race.passes import Ints
 from truck.race.progress import DOUBTFUL, GOOD
 from truck.race.riders import NEVER_US
@@ -23,10 +23,6 @@ _ROLLING_M = 300.0  # after the flag the bunch may stand and wait
 _LINE_M = 30.0  # before the line: who is placed there may stand behind it
 _ASTRAY_M = 150.0  # a place is carried on for some seconds at the speed before a fall
 _FOLLOWED_US = 60_000_000  # on the course this long, his place is no stray fix
-# Before the first saying, so that it names who fell and not one held up: always, and while others
-# are coming to stand there.
-_GATHER_US, _GATHER_MOST_US = 2_000_000, 4_000_000
-_SLOW_MPS = 4.0
 _AGAIN_US = 15_000_000  # riding this long he has gone on
 _GONE_US = 600_000_000  # silent this long nobody waits for him
 
@@ -152,28 +148,13 @@ def _at(
         standing = np.count_nonzero(memory.incident == incident["incident_id"])
         queue_m = min(_SAME_M + _QUEUE_M_A_RIDER * standing, _QUEUE_M)
         apart_m, behind_m = _apart_m(incident, place), incident["distance_m"] - along_m
-        if apart_m <= _SAME_M or 0.0 <= behind_m <= queue_m:
+        if apart_m <= _SAME_M or -_SAME_M <= behind_m <= queue_m:
             near.append((apart_m, incident["incident_id"], incident))
     return min(near)[2] if near else None
 
 
 def _apart_m(incident: dict[str, Any], place: tuple[float, float]) -> float:
     return math.hypot(place[0] - incident["x_m"], place[1] - incident["y_m"])
-
-
-def has_gathered(memory: Incidents, incident: dict[str, Any], scene: Scene, trails: Trails) -> bool:
-    """Whether a new incident may be said: nobody else is just coming to stand there."""
-    sparse = memory.sparse_s[memory.incident == incident["incident_id"]] > SPARSE_S
-    if sparse.all():
-        return True
-    waited_us = scene.at_us - incident["seen_us"]
-    if not _GATHER_US <= waited_us < _GATHER_MOST_US:
-        return bool(waited_us >= _GATHER_MOST_US)
-    near = np.hypot(trails.x_m[:, 0] - incident["x_m"], trails.y_m[:, 0] - incident["y_m"])
-    step_m = np.hypot(trails.x_m[:, 0] - trails.x_m[:, 1], trails.y_m[:, 0] - trails.y_m[:, 1])
-    slow = step_m * 1e6 < _SLOW_MPS * (trails.at_us[:, 0] - trails.at_us[:, 1])
-    coming = slow & (near <= _SAME_M) & (trails.still_us == NEVER_US) & ~memory.stands
-    return not coming.any()
 
 
 def let_go(memory: Incidents, scene: Scene, trails: Trails, racing: NDArray[np.bool_]) -> None:

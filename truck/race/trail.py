@@ -25,6 +25,7 @@ _RECENT = 8  # samples that hold those seconds at any rate of looks
 _CONTRADICTS_MPS = 3.0
 # Between sparse fixes: a pause, and the share of the way that he would have made.
 _PAUSE_S, _SHORT = (3.5, 60.0), 0.8
+_BESIDE_M, _SEVERAL = 60.0, 3
 _HOLE_US = 60_000_000
 # In a gorge fixes jump by 60 m; two trackers under one number jump further, every other time.
 _JUMP_MPS, _TORN = 90.0, 4
@@ -120,15 +121,20 @@ def _crawl(memory: Trails, rows: Ints, over_us: int) -> tuple[Floats, Ints]:
 
 
 def _fell_short(memory: Trails, rows: Ints) -> NDArray[np.bool_]:
-    """Who stands by one fix after a pause: no speed, and less way than at the speed before."""
+    """Who stands by one fix after a pause: no speed, and less way than at the speed before.
+
+    One such fix may be false; three riders with one at the same place are not.
+    """
     passed_s = (memory.at_us[rows, 0] - memory.at_us[rows, 1]) / 1e6
-    way_m = np.hypot(
-        memory.x_m[rows, 0] - memory.x_m[rows, 1], memory.y_m[rows, 0] - memory.y_m[rows, 1]
-    )
+    x_m, y_m = memory.x_m[rows], memory.y_m[rows]
+    way_m = np.hypot(x_m[:, 0] - x_m[:, 1], y_m[:, 0] - y_m[:, 1])
     before_mps = memory.speed_mps[rows, 1]
     paused = (passed_s >= _PAUSE_S[0]) & (passed_s <= _PAUSE_S[1])
     stood = (memory.speed_mps[rows, 0] < _ZERO_MPS) & (before_mps > _CONTRADICTS_MPS)
     short: NDArray[np.bool_] = paused & stood & (way_m < _SHORT * before_mps * passed_s)
+    found = np.flatnonzero(short)
+    apart_m = np.hypot(x_m[found, :1] - x_m[found, :1].T, y_m[found, :1] - y_m[found, :1].T)
+    short[found] = np.count_nonzero(apart_m <= _BESIDE_M, axis=1) >= _SEVERAL
     return short
 
 
