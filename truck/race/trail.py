@@ -28,7 +28,7 @@ _PAUSE_S, _SHORT = (3.5, 60.0), 0.8
 _BESIDE_M, _SEVERAL = 60.0, 3
 _HOLE_US = 60_000_000
 # In a gorge fixes jump by 60 m; two trackers under one number jump further, every other time.
-_JUMP_MPS, _TORN = 90.0, 4
+_JUMP_MPS, _TORN, _LAST = 90.0, 3, 20
 
 
 @dataclass
@@ -139,8 +139,10 @@ def _fell_short(memory: Trails, rows: Ints) -> NDArray[np.bool_]:
 
 
 def _jumps(memory: Trails, rows: Ints) -> Ints:
-    """How many steps of the trail are faster than anything on the road."""
-    passed_s = -np.diff(memory.at_us[rows], axis=1) / 1e6
-    steps_m = np.hypot(np.diff(memory.x_m[rows], axis=1), np.diff(memory.y_m[rows], axis=1))
-    jumps: Ints = np.count_nonzero(steps_m > _JUMP_MPS * passed_s, axis=1)
+    """How many of the last steps are faster than anything on the road."""
+    at_us, x_m, y_m = (c[rows, :_LAST] for c in (memory.at_us, memory.x_m, memory.y_m))
+    passed_s = (at_us[:, :-1] - at_us[:, 1:]) / 1e6
+    east_m, north_m = x_m[:, 1:] - x_m[:, :-1], y_m[:, 1:] - y_m[:, :-1]
+    far = east_m * east_m + north_m * north_m > (_JUMP_MPS * passed_s) ** 2
+    jumps: Ints = np.count_nonzero(far, axis=1)
     return jumps
