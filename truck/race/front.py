@@ -69,7 +69,7 @@ def front_of(scene: Scene, place_m: Floats, may_lead: NDArray[np.bool_]) -> Fron
     last = int(riders.next_node[rows].max()) - 1
     begin_m = np.nanmin(place_m, initial=end_m)
     first = max(int(np.floor(begin_m / NODE_M)) - 1, int(riders.first_node[rows].min()))
-    nodes = np.arange(first, last + 1)
+    nodes = np.arange(min(first, last), last + 1)
     nodes = nodes[nodes * NODE_M < end_m]
     passed_s, bridged = _median(*node_ago_s(riders, rows, nodes, scene.at_us))
     known = np.isfinite(passed_s)

@@ -127,19 +127,18 @@ def look(
     status = status_at(scene, memory.trails, in_car, out)
     on_road = counted_at(scene, status, starters)
     order = _standings_order(scene, led)
-    ridden = replace(scene, finished=scene.finished & led)  # a car may be the first at the line
     if stage.kind == "time-trial":
         group_id = memory.groups.group_id.copy()  # against the clock each rides alone
-        gaps = follow_timetrial(memory.starts, memory.gaps, ridden, stage, on_road)
+        gaps = follow_timetrial(memory.starts, memory.gaps, scene, stage, on_road)
         order = timetrial_order(scene, memory.starts, gaps)
     else:
         riding = on_road | (led & ~scene.finished & (status == SIGNAL_LOST))
-        place_m, front = follow_places(memory.places, ridden, riding, memory.groups.group_id)
-        group_id = follow_groups(memory.groups, ridden, place_m, on_road)
-        gaps = follow_gaps(memory.gaps, ridden, place_m, front, on_road)
+        place_m, front = follow_places(memory.places, scene, riding, memory.groups.group_id)
+        group_id = follow_groups(memory.groups, scene, place_m, on_road)
+        gaps = follow_gaps(memory.gaps, scene, place_m, front, on_road)
     wind, echelons = follow_wind(memory.echelons, scene, winds, group_id)
     effort = follow_effort(memory.efforts, scene, winds, wind)
-    standings = follow_standings(memory.bonuses, ridden, stage, gaps, memory.gaps.likely_s)
+    standings = follow_standings(memory.bonuses, scene, stage, gaps, memory.gaps.likely_s)
     racing = led & (status != ASTRAY) & ~scene.finished & begun_at(stage, riders.bib, at_us)
     changes = follow_incidents(
         memory.incidents, scene, memory.trails, memory.trackers, halted, racing
