@@ -99,7 +99,7 @@ def test_on_a_real_climb_the_own_meter_teaches_the_model_a_heavy_rider(
     race, rows = Race(load_stage(tmp_path / "stage")), read_readings([path])
     begins_us = int(rows.measured_at_us[0])
     found = []
-    for second in range(1, 3600):
+    for second in range(1, 2400):
         now_us = begins_us + second * 1_000_000
         fresh = (rows.measured_at_us > now_us - 1_000_000) & (rows.measured_at_us <= now_us)
         if not fresh.any():
@@ -110,6 +110,6 @@ def test_on_a_real_climb_the_own_meter_teaches_the_model_a_heavy_rider(
             found.append((riders.effort_w[0], riders.gradient_pct[0], rows.power_w[fresh][0]))
     effort_w, gradient_pct, meter_w = np.array(found).T
     uphill = gradient_pct > 3.0
-    assert uphill.sum() > 60
+    assert uphill.sum() > 30
     # his system weighs about 98 kg; the prior's 76 kg alone would be 20 % low
     assert effort_w[uphill].mean() == pytest.approx(meter_w[uphill].mean(), rel=0.12)

@@ -25,7 +25,7 @@ from truck.race.status import FINISHED
 from truck.readings import read_readings
 from truck.serve.feed import encode_frame
 
-QUARTER_US = 15 * 60 * 1_000_000
+SPAN_US = 6 * 60 * 1_000_000
 
 
 def odometer_m(rides: Readings) -> np.ndarray:
@@ -69,7 +69,7 @@ def test_up_the_mountain_and_down_again_with_stops_is_never_the_other_way(
     write_stage_from_rides(tmp_path, read_rides(path))
     ride = read_readings([path])
     race = race_of(tmp_path)
-    thinned = np.arange(len(ride.bib)) % 2 == 0
+    thinned = np.arange(len(ride.bib)) % 3 == 0
     placed = race.advance(ride.take(thinned))
     off_m = placed.distance_m - np.minimum(odometer_m(ride)[thinned], race.course.length_m)
     # where bends lie one above the other a pause may be taken for some hundred metres ridden
@@ -84,6 +84,8 @@ def test_two_recorders_of_one_ride_are_three_seconds_apart(shared: Path, tmp_pat
         rides |= read_rides(path)
     write_stage_from_rides(tmp_path, rides)
     part = read_readings(sorted((shared / "dualdevice").iterdir()))
+    begins_us = int(part.measured_at_us[-1]) - 3600 * 1_000_000
+    part = part.take(part.measured_at_us >= begins_us)
     race = race_of(tmp_path)
     placed = race.advance(part)
     track = [
@@ -99,7 +101,7 @@ def test_two_recorders_of_one_ride_are_three_seconds_apart(shared: Path, tmp_pat
 def test_batches_of_any_size_give_the_same_frames_and_state(
     stage: Path, readings: Readings
 ) -> None:
-    part = between(readings, START_US, START_US + QUARTER_US)
+    part = between(readings, START_US, START_US + SPAN_US)
     whole, cut = race_of(stage), race_of(stage)
     at_once = whole.advance(part)
     pieces = [cut.advance(batch) for batch in chunks(part, [1, 7, 2, 50, 3])]
@@ -107,14 +109,14 @@ def test_batches_of_any_size_give_the_same_frames_and_state(
         together = np.concatenate([getattr(piece, name) for piece in pieces])
         assert together.tobytes() == getattr(at_once, name).tobytes(), name
     assert whole.snapshot() == cut.snapshot()
-    now_us = START_US + QUARTER_US
+    now_us = START_US + SPAN_US
     assert encode_frame(whole.frame(now_us), {}) == encode_frame(cut.frame(now_us), {})
 
 
 def test_many_ticks_at_once_are_the_ticks_one_by_one_however_late_and_out_of_order(
     stage: Path, readings: Readings
 ) -> None:
-    part = between(readings, START_US, START_US + QUARTER_US)
+    part = between(readings, START_US, START_US + SPAN_US)
     draw = np.random.default_rng(3)
     delay_s = draw.uniform(0.0, 3.0, len(part.bib))
     delay_s += np.where(draw.random(len(part.bib)) < 0.1, draw.uniform(0.0, 90.0), 0.0)
@@ -133,15 +135,15 @@ def test_many_ticks_at_once_are_the_ticks_one_by_one_however_late_and_out_of_ord
         )
         assert single.tobytes() == together.tobytes(), name
     assert one.snapshot() == many.snapshot()
-    assert (np.concatenate([p.quality for p in pieces]) == LATE).sum() > 100
+    assert (np.concatenate([p.quality for p in pieces]) == LATE).sum() > 50
 
 
 def test_a_race_restored_in_the_middle_goes_on_as_if_it_had_not_stopped(
     stage: Path, readings: Readings
 ) -> None:
-    middle_us = START_US + QUARTER_US
+    middle_us = START_US + SPAN_US
     before = between(readings, 0, middle_us)
-    after = between(readings, middle_us, middle_us + QUARTER_US)
+    after = between(readings, middle_us, middle_us + SPAN_US)
     going, fresh = race_of(stage), race_of(stage)
     going.advance(before)
     fresh.restore(going.snapshot())
@@ -154,8 +156,8 @@ def test_a_race_restored_in_the_middle_goes_on_as_if_it_had_not_stopped(
 
 
 def test_late_readings_are_placed_and_move_nothing(stage: Path, readings: Readings) -> None:
-    end_us = START_US + QUARTER_US
-    hole = (START_US + QUARTER_US // 3, START_US + 2 * QUARTER_US // 3)
+    end_us = START_US + SPAN_US
+    hole = (START_US + SPAN_US // 3, START_US + 2 * SPAN_US // 3)
     part = between(readings, 0, end_us)
     held = (part.bib == 1) & (part.measured_at_us >= hole[0]) & (part.measured_at_us < hole[1])
     race = race_of(stage)
@@ -201,7 +203,7 @@ def test_the_finish_latches_at_the_interpolated_instant(stage: Path) -> None:
     race = race_of(stage)
     begun_us = int(race.stage.start_at_s or 0) * 1_000_000
     length_m = race.course.length_m
-    seconds = np.arange(0, int(length_m / 10) + 20, 3)
+    seconds = np.arange(0, int(length_m / 10) + 20, 5)
     ride = straight_readings(race, 1, begun_us + seconds * 1_000_000, seconds * 10.0, 10.0)
     slower = straight_readings(
         race, 2, begun_us + 45_500_000 + seconds * 1_000_000, seconds * 10.0, 10.0
