@@ -67,7 +67,8 @@ def front_of(scene: Scene, place_m: Floats, may_lead: NDArray[np.bool_]) -> Fron
             return None
         end_m, end_us = float(place_m[rows[0]]), scene.at_us
     last = int(riders.next_node[rows].max()) - 1
-    begin_m = np.nanmin(place_m, initial=end_m)
+    # as far back as the last fix of the last rider: he is brought on along the curve from there
+    begin_m = np.fmin.reduce(np.append(place_m, riders.distance_m[may_lead]), initial=end_m)
     first = max(int(np.floor(begin_m / NODE_M)) - 1, int(riders.first_node[rows].min()))
     nodes = np.arange(min(first, last), last + 1)
     nodes = nodes[nodes * NODE_M < end_m]
