@@ -17,7 +17,8 @@ _SIGMAS = 6.0
 _CLIFF, _CLIFF_M = 0.2, 10.0  # between two drawn points, steeper by that than before and after
 # the window of the fit (DESIGN 6: 100 to 150 m), wider where the drawing is noisy
 _WINDOW_M = (120.0, 500.0)
-_ROUGH_M = 150.0  # over which the road's own bends are told from noise
+_ROUGH_M = 150.0  # over which the road's own bends are told from noise, at the least
+_CELL_M = 60.0  # within it a drawing's errors hang together: two cells of a height model of 30 m
 _QUANTISED_M = 180.0  # altitudes in whole metres: at 1 % of gradient they step every 100 m
 
 
@@ -72,20 +73,46 @@ def _even(first_m: float, last_m: float) -> Floats:
     return np.asarray(np.linspace(first_m, last_m, count))
 
 
-def _noise(along_m: Floats, level_m: Floats) -> tuple[float, float]:
-    """The variance of a drawn altitude, and the rate at which the road's gradient wanders.
+class _Noise(NamedTuple):
+    """What makes a drawn profile rough.
+
+    Attributes:
+        variance_m2: of a mean of altitudes.
+        over_m: of the road that such a mean is taken over.
+        rate: at which the road's own gradient wanders, a random walk's variance a metre.
+    """
+
+    variance_m2: float
+    over_m: float
+    rate: float
+
+
+def _noise(along_m: Floats, level_m: Floats, over_m: float = 0.0) -> _Noise:
+    """The noise of altitudes, or of their means over `over_m`, and the road's wandering.
 
     A point's distance from the line between two others is noise and the road's own bend. The
     bend's variance grows with the cube of their spacing (q h^3 / 9 where the gradient is a random
     walk of rate q a metre), the noise does not: two spacings tell them apart.
     """
     if len(along_m) < 5:
-        return 0.0, 0.0
+        return _Noise(0.0, over_m, 0.0)
     spacing_m = float(np.median(np.diff(along_m)))
-    apart = max(2, min(round(_ROUGH_M / spacing_m), (len(along_m) - 1) // 2))
-    near, far = (_spread(_bends(along_m, level_m, k)) ** 2 for k in (1, apart))
-    bend = max(0.0, (far - near) / (apart**3 - 1))
-    return max(0.0, near - bend), 9.0 * bend / spacing_m**3
+    most = (len(along_m) - 1) // 2
+    points = max(1, min(round(over_m / spacing_m), most // 2))
+    apart = max(2 * points, min(round(_ROUGH_M / spacing_m), most))
+    if points > 1:
+        along_m, level_m = _means(along_m, points), _means(level_m, points)
+        apart = min(apart, (len(along_m) - 1) // 2)
+    near, far = (_spread(_bends(along_m, level_m, k)) ** 2 for k in (points, apart))
+    bend = max(0.0, (far - near) / ((apart / points) ** 3 - 1.0))
+    base_m = points * spacing_m
+    return _Noise(max(0.0, near - bend), base_m, 9.0 * bend / base_m**3)
+
+
+def _means(values: Floats, points: int) -> Floats:
+    """Of each so many neighbours; not np.convolve, see `_fit`."""
+    count = len(values) - points + 1
+    return np.asarray(sum(values[k : k + count] for k in range(points)) / points)
 
 
 def _bends(along_m: Floats, level_m: Floats, apart: int) -> Floats:
@@ -113,7 +140,7 @@ def _outliers(along_m: Floats, level_m: Floats) -> NDArray[np.bool_]:
     padded = np.concatenate([[before_m] * 2, level_m, [after_m] * 2])
     middle_m = np.median(np.stack([padded[k : k + count] for k in range(5)]), axis=0)
     spacing_m = np.gradient(along_m)
-    sigma_m = math.sqrt(_noise(along_m, level_m)[0])
+    sigma_m = math.sqrt(_noise(along_m, level_m).variance_m2)
     allowed_m = np.maximum(_KINK_M, np.maximum(_SIGMAS * sigma_m, _KINK * spacing_m))
     return np.asarray(np.abs(level_m - middle_m) > allowed_m)
 
@@ -146,17 +173,18 @@ def _cliffs(along_m: Floats, level_m: Floats) -> list[tuple[float, float]]:
 def _window(along_m: Floats, level_m: Floats) -> float:
     """The window in which a fitted gradient errs least.
 
-    Noise of variance v adds 12 v spacing / w^3 to its variance, the road's wandering 0.0589 q w
-    (the integral of the squared tails of the parabolic weights); the sum is least at this w.
+    Noise of variance v of means over h adds 12 v h / w^3 to its variance, the road's wandering
+    0.0589 q w (the integral of the squared tails of the parabolic weights); the sum is least at
+    this w. Errors of neighbouring points are not each other's strangers, so h is `_CELL_M`.
     """
     low_m, high_m = _WINDOW_M
     if bool(np.all(level_m == np.rint(level_m))):
         low_m = _QUANTISED_M
-    variance, rate = _noise(along_m, level_m)
+    noise = _noise(along_m, level_m, _CELL_M)
     wanted_m = low_m
-    if variance > 0.0:
-        spacing_m = float(np.median(np.diff(along_m)))
-        wanted_m = (36.0 * variance * spacing_m / (0.0589 * max(rate, 1e-12))) ** 0.25
+    if noise.variance_m2 > 0.0:
+        wandering = 0.0589 * max(noise.rate, 1e-12)
+        wanted_m = (36.0 * noise.variance_m2 * noise.over_m / wandering) ** 0.25
     steps: int = round(min(max(wanted_m, low_m), high_m) / (2 * _STEP_M))
     return steps * 2 * _STEP_M
 

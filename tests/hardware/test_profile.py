@@ -108,6 +108,19 @@ def test_a_smooth_road_is_fitted_over_120_m_and_a_noisy_one_over_more() -> None:
     assert 160.0 <= profile_of(at_m[::2], noisy).window_m <= 260.0
 
 
+@pytest.mark.parametrize("spacing_m", [5.0, 10.0, 25.0, 50.0])
+def test_errors_that_hang_together_are_not_taken_for_the_road(spacing_m: float) -> None:
+    at_m, level_m, gradient_pct = road(4)
+    cell_m = np.arange(0.0, 60_050.0, 50.0)  # of a height model, a metre wrong each
+    wrong_m = np.random.default_rng(4).normal(0.0, 1.0, len(cell_m))
+    drawn_at_m = np.arange(0.0, 60_000.0, spacing_m)
+    drawn_m = np.interp(drawn_at_m, at_m, level_m) + np.interp(drawn_at_m, cell_m, wrong_m)
+    profile = profile_of(drawn_at_m, drawn_m)
+    off_pct = profile.gradient_pct - np.interp(profile.distance_m, at_m, gradient_pct)
+    assert 160.0 <= profile.window_m <= 320.0
+    assert np.abs(off_pct[10:-10]).mean() < 0.7  # 1.0 over 120 m
+
+
 def test_without_altitudes_nothing_is_known() -> None:
     profile = profile_of(np.array([0.0, 500.0]), np.full(2, np.nan))
     assert np.isnan(profile.gradient_pct).all()
