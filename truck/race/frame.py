@@ -85,7 +85,7 @@ class Frame:
 
     Attributes:
         at_us: the instant, microseconds since 1970 UTC.
-        changes: what the look behind this frame newly says of incidents.
+        changes: what is said of incidents since the last reading.
         open: incidents that are open now, each as last said.
     """
 
@@ -101,6 +101,7 @@ def make_frame(
     names: dict[int, tuple[str, str]],
     seen: Look,
     ruled: NDArray[np.bool_],
+    changes: list[Change],
     open_now: list[Change],
 ) -> Frame:
     """The frame of one look.
@@ -110,11 +111,12 @@ def make_frame(
         names: name and team by bib.
         seen: the look at the race.
         ruled: whose row an operator's word has touched.
+        changes: what is newly said of incidents.
         open_now: incidents as last said.
     """
     order, riders, scene = seen.order, seen.scene.riders, seen.scene
     bibs = riders.bib[order]
-    distance_m = scene.distance_m[order]
+    distance_m = seen.shown_m[order]
     latitude_deg, longitude_deg = _place(course, seen)
     derived = (seen.gaps, seen.wind, seen.effort, seen.standings)
     return Frame(
@@ -141,7 +143,7 @@ def make_frame(
             **{name: column[order] for of in derived for name, column in of._asdict().items()},
         ),
         _groups(seen),
-        seen.changes,
+        changes,
         open_now,
     )
 
@@ -152,7 +154,7 @@ def _groups(seen: Look) -> GroupColumns:
         group_id=ids,
         size=size,
         first_bib=seen.scene.riders.bib[front],
-        distance_m=seen.scene.distance_m[front],
+        distance_m=seen.shown_m[front],
         gap_s=seen.gaps.gap_s[front],
         gap_m=seen.gaps.gap_m[front],
         gap_measured_s=seen.gaps.gap_measured_s[front],
@@ -164,7 +166,7 @@ def _groups(seen: Look) -> GroupColumns:
 
 def _place(course: Course, seen: Look) -> tuple[Floats, Floats]:
     """On the road where the rider is on it, else his last fix."""
-    riders, distance_m, status = seen.scene.riders, seen.scene.distance_m, seen.status
+    riders, distance_m, status = seen.scene.riders, seen.shown_m, seen.status
     with_road = np.isfinite(distance_m) & ~np.isin(status, (ASTRAY, FINISHED, IN_CAR))
     on_lat, on_lon = course.place(np.where(with_road, distance_m, 0.0))
     on = with_road & (np.abs(np.nan_to_num(riders.lateral_m)) <= OFF_ROUTE_M)

@@ -7,15 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardware.stage import Stage
-from truck.race.course import Course
+from truck.race.course import Course, Floats
 from truck.race.effort import EffortColumns, Efforts, follow_effort
 from truck.race.gaps import GapColumns, Gaps, follow_gaps
 from truck.race.groups import Groups, follow_groups
 from truck.race.incidents import Change, Incidents, follow_incidents
 from truck.race.passes import Ints
 from truck.race.places import Places, follow_places
+from truck.race.progress import BACK_M
 from truck.race.riders import Riders
-from truck.race.rows import Rows
+from truck.race.rows import Rows, column
 from truck.race.scene import Scene, scene_at
 from truck.race.standings import Bonuses, StandingColumns, follow_standings
 from truck.race.starters import begun_at, starters_of
@@ -26,11 +27,21 @@ from truck.race.trail import Trails, follow_trails
 from truck.race.wind import Echelons, WindColumns, follow_wind
 from truck.race.winds import Winds
 
+_OWN_US = 3_000_000  # so long a rider is carried on at his own speed
+
+
+@dataclass
+class Shown(Rows):
+    """Where each rider was shown at the last look, metres after the flag."""
+
+    shown_m: Floats = column(np.float64, np.nan)
+
 
 @dataclass
 class Memory:
     """What the rooms remember from one look to the next, each its own rows."""
 
+    shown: Shown
     trails: Trails
     trackers: Trackers
     places: Places
@@ -62,6 +73,7 @@ class Look:
     """The race at the scene's instant, columns in the rows of its riders.
 
     Attributes:
+        shown_m: where riders are shown: by their own fixes, or as their group rode since.
         order: rows as the standings have them, the first one first.
         on_road: who counts for groups and gaps.
         echelons: ids of the groups that crosswind may split.
@@ -69,6 +81,7 @@ class Look:
     """
 
     scene: Scene
+    shown_m: Floats
     order: Ints
     status: NDArray[np.int8]
     on_road: NDArray[np.bool_]
@@ -84,6 +97,7 @@ class Look:
 def new_memory(count: int) -> Memory:
     """Memory of `count` riders of whom nothing is known."""
     return Memory(
+        shown=Shown.of(count),
         trails=Trails.of(count),
         trackers=Trackers.of(count),
         places=Places.of(count),
@@ -126,16 +140,19 @@ def look(
     scene = replace(scene, finished=scene.finished & led)  # a car that crosses the line is none
     status = status_at(scene, memory.trails, in_car, out)
     on_road = counted_at(scene, status, starters)
-    order = _standings_order(scene, led)
     if stage.kind == "time-trial":
+        shown_m = _shown(scene, memory.shown, scene.distance_m)
         group_id = memory.groups.group_id.copy()  # against the clock each rides alone
         gaps = follow_timetrial(memory.starts, memory.gaps, scene, stage, on_road)
         order = timetrial_order(scene, memory.starts, gaps)
     else:
         riding = on_road | (led & ~scene.finished & (status == SIGNAL_LOST))
         place_m, front = follow_places(memory.places, scene, riding, memory.groups.group_id)
+        shown_m = _shown(scene, memory.shown, np.where(on_road, place_m, np.nan))
+        order = _standings_order(scene, shown_m, led)
         group_id = follow_groups(memory.groups, scene, place_m, on_road)
         gaps = follow_gaps(memory.gaps, scene, place_m, front, on_road)
+    memory.shown.shown_m[:] = shown_m
     wind, echelons = follow_wind(memory.echelons, scene, winds, group_id)
     effort = follow_effort(memory.efforts, scene, winds, wind)
     standings = follow_standings(memory.bonuses, scene, stage, gaps, memory.gaps.likely_s)
@@ -144,13 +161,31 @@ def look(
         memory.incidents, scene, memory.trails, memory.trackers, halted, racing
     )
     return Look(
-        scene, order, status, on_road, group_id, gaps, wind, effort, standings, echelons, changes
+        scene,
+        shown_m,
+        order,
+        status,
+        on_road,
+        group_id,
+        gaps,
+        wind,
+        effort,
+        standings,
+        echelons,
+        changes,
     )
 
 
-def _standings_order(scene: Scene, ranked: NDArray[np.bool_]) -> Ints:
+def _shown(scene: Scene, memory: Shown, place_m: Floats) -> Floats:
+    """By his own fixes, or as his group rode since; who was carried too far comes back by steps."""
+    silent = scene.at_us - scene.riders.beam_at_us[:, 0] > _OWN_US
+    carried_m = np.where(silent & np.isfinite(place_m), place_m, scene.distance_m)
+    return np.minimum(np.fmax(carried_m, memory.shown_m - BACK_M), scene.course.length_m)
+
+
+def _standings_order(scene: Scene, shown_m: Floats, ranked: NDArray[np.bool_]) -> Ints:
     """Finished riders by time, the others by distance, unranked ones after them, unplaced last."""
-    place_m = np.where(np.isfinite(scene.distance_m), scene.distance_m, -np.inf)
+    place_m = np.where(np.isfinite(shown_m), shown_m, -np.inf)
     done = scene.finished
     finished_us = np.where(done, scene.riders.finished_us, 0)
     last = np.where(done | np.isfinite(place_m), np.where(ranked, 0, 1), 2)

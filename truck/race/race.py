@@ -1,5 +1,6 @@
 """The race as a fold over readings: live state, frames of it, and snapshots."""
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ from truck.race.winds import Winds
 _SECOND_US = 1_000_000
 _FIELD_US = 120_000_000  # whose places say where the race is
 _AROUND_M = 25.0
+_LOOKS_US = 120_000_000  # after so long without a reading nothing more is worked out by seconds
 
 
 class Placed(NamedTuple):
@@ -64,9 +66,7 @@ class Race:
         self._index_rows()
         self._field_m = np.nan
         self._field_us = NEVER_US
-        self._ahead: tuple[Look, Memory] | None = (
-            None  # a look at the present state, and its memory
-        )
+        self._ahead: Ahead | None = None
         self._changes: list[tuple[int, Change]] = []
 
     def advance(self, readings: Readings, tick: Ints | None = None) -> Placed:
@@ -137,12 +137,14 @@ class Race:
 
     def frame(self, at_us: int) -> Frame:
         """The race at an instant, microseconds since 1970 UTC; changes nothing."""
-        if self._ahead is None or self._ahead[0].scene.at_us != at_us:
-            memory = self._memory.copy()
-            self._ahead = self._look(at_us, memory), memory
-        seen, ruled = overruled(self._ahead[0], self._rulings)
-        open_now = open_incidents(self._ahead[1].incidents, at_us)
-        return make_frame(self.course, self._names, seen, ruled, open_now)
+        ahead = self._looked(at_us)
+        seen, memory = ahead.seen, ahead.memory
+        if seen.scene.at_us < at_us:
+            memory = memory.copy()
+            seen = self._look(at_us, memory)
+        shown, ruled = overruled(seen, self._rulings)
+        open_now = open_incidents(memory.incidents, at_us)
+        return make_frame(self.course, self._names, shown, ruled, ahead.changes, open_now)
 
     def rule(self, ruling: Ruling) -> None:
         """Take an operator's decision in; what was said of an incident is in `take_changes`."""
@@ -247,20 +249,32 @@ class Race:
         if self._begun_us is None:
             self._begun_us = second_us
         if self._field_us != NEVER_US:
-            seen = self._look_at(second_us - _SECOND_US)
-            self._changes += [(tick, change) for change in seen.changes]
-            riders.shown_m[: len(seen.scene.distance_m)] = seen.scene.distance_m
+            ahead = self._looked(second_us - _SECOND_US)
+            self._changes += [(tick, change) for change in ahead.changes]
+            self._memory = ahead.memory
+            if ahead.seen.scene.at_us < second_us - _SECOND_US:
+                self._look(second_us - _SECOND_US, self._memory)
         self._field_us = second_us
         recent = (riders.placed_us >= second_us - _FIELD_US) & (riders.finished_us == NEVER_US)
         self._field_m = float(np.median(riders.distance_m[recent])) if recent.any() else np.nan
         riders.field_m = np.where(recent, riders.distance_m, np.nan)
 
-    def _look_at(self, at_us: int) -> Look:
-        """Look, and remember it; a frame of this very instant has done the work already."""
-        if self._ahead is not None and self._ahead[0].scene.at_us == at_us:
-            seen, self._memory = self._ahead
-            return seen
-        return self._look(at_us, self._memory)
+    def _looked(self, at_us: int) -> "Ahead":
+        """Look at every second from the open one to an instant, for two minutes at most.
+
+        In a hole of the feed each second is looked at in turn, so that a frame in it shows what
+        the race will have gone through when the next reading comes.
+        """
+        until_us = min(at_us, self._field_us + _LOOKS_US)
+        ahead = self._ahead
+        if ahead is None or ahead.seen.scene.at_us > max(until_us, self._field_us):
+            memory = self._memory.copy()
+            seen = self._look(max(self._field_us, 0), memory)
+            ahead = self._ahead = Ahead(seen, memory, list(seen.changes))
+        while ahead.seen.scene.at_us + _SECOND_US <= until_us:
+            ahead.seen = self._look(ahead.seen.scene.at_us + _SECOND_US, ahead.memory)
+            ahead.changes += ahead.seen.changes
+        return ahead
 
     def _look(self, at_us: int, memory: Memory) -> Look:
         out = np.isin(self._riders.bib, sorted(self._never_started | self._rulings.abandoned_bibs))
@@ -276,13 +290,28 @@ class Race:
             self._riders.add(unique[new])
             self._memory.add(len(new))
             if self._ahead is not None:
-                self._ahead[1].add(len(new))
+                self._ahead.memory.add(len(new))
             self._index_rows()
         rows = np.array([self._row[bib] for bib in unique.tolist()], np.int64)
         return rows[np.searchsorted(unique, bibs)]
 
     def _index_rows(self) -> None:
         self._row = {bib: row for row, bib in enumerate(self._riders.bib.tolist())}
+
+
+@dataclass
+class Ahead:
+    """Seconds looked at since the last reading: no part of the race before another one comes.
+
+    Attributes:
+        seen: the last look.
+        memory: after it.
+        changes: what all of them say of incidents.
+    """
+
+    seen: Look
+    memory: Memory
+    changes: list[Change]
 
 
 def _turns(rows: Ints) -> list[Ints]:

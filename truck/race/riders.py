@@ -31,7 +31,6 @@ _SHAPES: dict[str, tuple[Any, float, tuple[int, ...]]] = {
     "seeded_us": (np.int64, NEVER_US, ()),
     "finished_us": (np.int64, NEVER_US, ()),
     "sensed_us": (np.int64, NEVER_US, ()),
-    "shown_m": (np.float64, np.nan, ()),
     "field_m": (np.float64, np.nan, ()),
     "floor_m": (np.float64, -np.inf, ()),
     "due_us": (np.int64, NEVER_US, ()),
@@ -77,7 +76,6 @@ class Riders:
         seeded_us: when the rider was first placed.
         finished_us: when the line was crossed.
         sensed_us: when his sensor's speed was last believed.
-        shown_m: where he was shown at the end of the last second.
         field_m: his distance when the present second began, NaN when it was not known.
         floor_m: he is not looked for anew behind this.
         due_us: when he is thought to have crossed the line unseen.
@@ -123,7 +121,6 @@ class Riders:
     seeded_us: NDArray[np.int64]
     finished_us: NDArray[np.int64]
     sensed_us: NDArray[np.int64]
-    shown_m: NDArray[np.float64]
     field_m: NDArray[np.float64]
     floor_m: NDArray[np.float64]
     due_us: NDArray[np.int64]

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from truck.race.course import Course, Floats
-from truck.race.progress import BACK_M, OFF_ROUTE
+from truck.race.progress import OFF_ROUTE
 from truck.race.riders import NEVER_US, Riders
 
-_AHEAD_S = 5.0  # how far a rider is carried on at his last speed
+_AHEAD_S = 10.0  # how far a rider is carried on at his last speed, until he counts as silent
 _STOPPED_US = 10_000_000
 
 
@@ -37,14 +37,13 @@ class Scene:
 
 
 def scene_at(course: Course, riders: Riders, at_us: int) -> Scene:
-    """Riders carried on at their speed for up to 5 s, no further than the line; changes nothing."""
+    """Riders carried on at their speed for up to 10 s, no further than the line; changes nothing."""
     finished = riders.finished_us != NEVER_US
     carried_s: Floats = np.clip((at_us - riders.beam_at_us[:, 0]) / 1e6, 0.0, _AHEAD_S)
     on_course = (riders.quality != OFF_ROUTE) & ~finished
     moving = on_course & (riders.seen_us - riders.moving_us <= _STOPPED_US)
     speed_mps = np.where(moving & np.isfinite(riders.speed_mps), riders.speed_mps, 0.0)
-    # one who was carried on too far is taken back step by step
-    place_m = np.fmax(riders.distance_m + speed_mps * carried_s, riders.shown_m - BACK_M)
+    place_m = riders.distance_m + speed_mps * carried_s
     never = riders.seen_us == NEVER_US
     return Scene(
         at_us=at_us,

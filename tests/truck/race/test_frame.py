@@ -95,3 +95,27 @@ def test_impossible_speeds_are_not_shown(race: Race) -> None:
     race.advance(whole._replace(speed_mps=speeds))
     riders = race.frame(begun_us(race) + 299_000_000).riders
     assert riders.speed_mps[0] == pytest.approx(12.0, abs=0.5)
+
+
+def test_frames_in_a_hole_show_what_the_race_goes_through_when_the_feed_comes_back(
+    race: Race,
+) -> None:
+    """Asked for each second or never, a hole ends in the same state, and nobody steps back."""
+    asked, unasked = race, Race(race.stage)
+    rides = joined(*(ride(race, bib, after) for bib, after in ((1, 0), (2, 1), (3, 40))))
+    hole_us = begun_us(race) + 480_000_000, begun_us(race) + 511_000_000
+    before, after = (
+        between(rides, 0, hole_us[0]),
+        between(rides, hole_us[1], hole_us[1] + 9_000_000),
+    )
+    for one in (asked, unasked):
+        one.advance(before)
+    seconds_us = range(hole_us[0], hole_us[1], 1_000_000)
+    shown = [asked.frame(second_us).riders.distance_m[:3] for second_us in seconds_us]
+    for one in (asked, unasked):
+        one.advance(after)
+    assert asked.snapshot() == unasked.snapshot()
+    shown.append(asked.frame(hole_us[1] + 8_000_000).riders.distance_m[:3])
+    steps_m = np.diff(np.array(shown), axis=0)
+    assert steps_m[1:-1].min() > 0.0  # they ride on
+    assert steps_m.min() > -20.0
