@@ -37,7 +37,7 @@ class Scene:
 
 
 def scene_at(course: Course, riders: Riders, at_us: int) -> Scene:
-    """Riders carried on at their speed for up to 10 s, no further than the line; changes nothing."""
+    """Riders carried on at their speed for up to 10 s, to the line at most; changes nothing."""
     finished = riders.finished_us != NEVER_US
     carried_s: Floats = np.clip((at_us - riders.beam_at_us[:, 0]) / 1e6, 0.0, _AHEAD_S)
     on_course = (riders.quality != OFF_ROUTE) & ~finished

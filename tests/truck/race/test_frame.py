@@ -106,7 +106,7 @@ def test_frames_in_a_hole_show_what_the_race_goes_through_when_the_feed_comes_ba
     hole_us = begun_us(race) + 480_000_000, begun_us(race) + 511_000_000
     before, after = (
         between(rides, 0, hole_us[0]),
-        between(rides, hole_us[1], hole_us[1] + 9_000_000),
+        between(rides, hole_us[1], hole_us[1] + 1),
     )
     for one in (asked, unasked):
         one.advance(before)
@@ -115,7 +115,7 @@ def test_frames_in_a_hole_show_what_the_race_goes_through_when_the_feed_comes_ba
     for one in (asked, unasked):
         one.advance(after)
     assert asked.snapshot() == unasked.snapshot()
-    shown.append(asked.frame(hole_us[1] + 8_000_000).riders.distance_m[:3])
+    shown.append(asked.frame(hole_us[1]).riders.distance_m[:3])
     steps_m = np.diff(np.array(shown), axis=0)
-    assert steps_m[1:-1].min() > 0.0  # they ride on
+    assert steps_m[:-1].min() > 0.0  # they ride on
     assert steps_m.min() > -20.0
