@@ -239,6 +239,13 @@ def test_the_f1_of_echelons_counts_those_found_and_the_alerts_that_were_right() 
     assert math.isnan(pooled([wind.f1([], [])]))
 
 
+def test_an_alert_that_passes_to_another_number_of_the_same_riders_is_one() -> None:
+    first, then = (0.0, 100.0, frozenset({1, 2, 3})), (150.0, 300.0, frozenset({3}))
+    others, later = (120.0, 200.0, frozenset({8})), (400.0, 500.0, frozenset({3}))
+    whole = (0.0, 300.0, frozenset({1, 2, 3}))
+    assert sorted(wind.united([then, first, later, others])) == [whole, others, later]
+
+
 # --- real rides
 
 

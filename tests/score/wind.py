@@ -6,9 +6,11 @@ Rules.
   10 m; the truth is at a rider's height, so it is brought up by what open country leaves of it.
   What hedges and woods take besides is ours to miss: no sheet tells of them.
 - An alert is a stretch of frames in which a group bears the mark, holes of up to 60 s bridged; its
-  riders are all who were in that group meanwhile. A true echelon is found by an alert that shares a
-  rider and lies anywhere from 120 s before its start (an alert may warn) to its end; an alert is
-  right when it finds one. F1 counts (echelons found + alerts right) / (echelons + alerts), pooled.
+  riders are all who were in that group meanwhile. Groups part and take new numbers: stretches that
+  meet in time and share a rider are one alert, ours and the baseline's. A true echelon is found by
+  an alert that shares a rider and lies anywhere from 120 s before its start (an alert may warn) to
+  its end; an alert is right when it finds one. F1 counts (echelons found + alerts right) /
+  (echelons + alerts), pooled.
 - The baseline marks a group while any of its riders has a crosswind over 5 m/s, by our own figure.
 """
 
@@ -72,6 +74,18 @@ def alerts(marked: Bools, ids: Floats, scene: Scene) -> list[Alert]:
             members = inside[part[0] : part[-1] + 1].any(axis=0)
             bibs = frozenset(scene.bibs[members].tolist())
             found.append((float(seconds[part[0]]), float(seconds[part[-1]]), bibs))
+    return united(found)
+
+
+def united(stretches: list[Alert]) -> list[Alert]:
+    """Stretches that meet in time and share a rider, as one."""
+    found: list[Alert] = []
+    for begun, ended, bibs in sorted(stretches, key=lambda stretch: stretch[:2]):
+        alert = (begun, ended, bibs)
+        for other in [o for o in found if o[1] + BRIDGED_S >= begun and o[2] & bibs]:
+            found.remove(other)
+            alert = (min(alert[0], other[0]), max(alert[1], other[1]), alert[2] | other[2])
+        found.append(alert)
     return found
 
 

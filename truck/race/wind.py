@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from truck.race.course import Floats
 from truck.race.passes import Ints
-from truck.race.rows import Rows
+from truck.race.rows import Rows, column
 from truck.race.scene import Scene
 from truck.race.winds import Winds
 
@@ -22,17 +22,31 @@ _MIDDLE_WEIGHT, _FAR_WEIGHT = 0.5, 0.15
 # Across the road, at 10 m: teams ride for echelons from about 25 km/h and few bunches stay whole
 # at 40 km/h, on roads where they ride fast; uphill and slowly shelter matters little.
 _BREEZE_MPS, _GALE_MPS = 5.0, 11.0
-_ALERT, _CALM = 0.45, 0.3  # of the risk's mean over the group: hysteresis
+_STRONG, _CALM = 0.5, 0.25  # of the risk's mean over the group: 8 m/s across, and 6.5 to end it
 _FAST_MPS = 8.0
 _STEEP_PCT = 3.5
-_AHEAD_M = np.array([0.0, 250.0, 500.0, 750.0])  # the road that risk is looked for on
-_BUNCH = 12  # riders; fewer find room in one diagonal line
-_LASTS_US = 60_000_000
+_AHEAD_M = np.array([0.0, 500.0, 1000.0, 1500.0])  # a turn of a few hundred metres tears nothing
+_BUNCH = 15  # riders; fewer find room in one diagonal line on six metres of road
+# A bicycle and the gap to the next are 2 m. A bunch rides three to six abreast; once each rider
+# takes three quarters of a bicycle's place, most of them ride one behind the other in the gutter.
+_STRETCHED_M = 1.5
+_MIDDLE = 0.9  # of the group, without its stragglers and escapers
+_HEARD_S = 10.0
+_SAME_M = 1000.0  # groups so near each other ride in the same wind: one alert is enough
+_LASTS_US = 180_000_000  # echelons are ridden for minutes beyond the bend that ends them
 
 
 @dataclass
 class Echelons(Rows):
-    """Which groups crosswind is about to tear apart; `facts` holds group id -> alert since."""
+    """Which groups crosswind is tearing apart.
+
+    `facts` holds when each alert ends, by the group it was raised for.
+
+    Attributes:
+        family: the alert of the group that a rider was in, wherever he is now; -1 for none.
+    """
+
+    family: NDArray[np.int32] = column(np.int32, -1)
 
 
 class WindColumns(NamedTuple):
@@ -92,16 +106,61 @@ def _risk(scene: Scene, winds: Winds) -> Floats:
 def _alerts(
     memory: Echelons, scene: Scene, risk: Floats, group_id: NDArray[np.int32]
 ) -> NDArray[np.int32]:
-    """Groups whose mean risk has passed the threshold, and has not fallen back for a minute."""
+    """Groups in a strong wind that stretch out, or in one that few stay whole in.
+
+    One alert holds for all the parts of a group, and for groups close by; it is shown on the one
+    that kept the group's number, or else on the largest, so long as that is a bunch.
+    """
     inside: Ints = np.flatnonzero(group_id >= 0)
     ids, index, size = np.unique(group_id[inside], return_inverse=True, return_counts=True)
-    mean = np.bincount(index, weights=risk[inside], minlength=len(ids)) / np.maximum(size, 1)
-    since: dict[str, int] = memory.facts.get("since_us", {})
-    alerts = {}
-    for number, danger, riders in zip(ids.tolist(), mean.tolist(), size.tolist(), strict=True):
-        begun_us = since.get(str(number))
-        held = begun_us is not None and (danger > _CALM or scene.at_us - begun_us < _LASTS_US)
-        if held or (danger >= _ALERT and riders >= _BUNCH):
-            alerts[number] = scene.at_us if danger >= _ALERT or begun_us is None else begun_us
-    memory.facts["since_us"] = {str(number): at_us for number, at_us in alerts.items()}
-    return np.array(sorted(alerts), np.int32)
+    danger = np.bincount(index, weights=risk[inside], minlength=len(ids)) / np.maximum(size, 1)
+    torn = (danger >= _STRONG) & (_room_m(scene, group_id, ids) >= _STRETCHED_M)
+    begins = (size >= _BUNCH) & (torn | (danger >= 1.0))
+    middle_m = np.bincount(index, weights=scene.distance_m[inside], minlength=len(ids)) / size
+    ends_us: dict[str, int] = memory.facts.get("ends_us", {})
+    later_us = scene.at_us + _LASTS_US
+    for number, at_m in zip(ids[begins].tolist(), middle_m[begins].tolist(), strict=True):
+        near = np.isin(group_id, ids[np.abs(middle_m - at_m) <= _SAME_M])
+        members = group_id == number
+        family = _most(memory.family[members], _most(memory.family[near], number))
+        memory.family[members] = family
+        ends_us[str(family)] = later_us
+    shown = []
+    for family in [int(name) for name in ends_us]:
+        place = _shown_on(family, group_id, memory.family)
+        at = int(np.searchsorted(ids, place))
+        if place >= 0 and danger[at] >= _CALM:
+            ends_us[str(family)] = later_us
+        if ends_us[str(family)] <= scene.at_us:
+            del ends_us[str(family)]
+            memory.family[memory.family == family] = -1
+        elif place >= 0 and size[at] >= _BUNCH:
+            shown.append(place)
+    memory.facts["ends_us"] = ends_us
+    return np.unique(np.array(shown, np.int32))
+
+
+def _room_m(scene: Scene, group_id: NDArray[np.int32], ids: NDArray[np.int32]) -> Floats:
+    """Metres of road for each rider of the groups, but for the first and the last of them."""
+    rows = np.flatnonzero((group_id >= 0) & (scene.age_s <= _HEARD_S))
+    rows = rows[np.lexsort((scene.distance_m[rows], group_id[rows]))]
+    first = np.searchsorted(group_id[rows], ids)
+    count = np.searchsorted(group_id[rows], ids, side="right") - first
+    left_out = ((1.0 - _MIDDLE) / 2.0 * count).astype(np.int64)
+    at_m = np.append(scene.distance_m[rows], 0.0)
+    low_m, high_m = at_m[first + left_out], at_m[np.maximum(first + count - 1 - left_out, 0)]
+    between = np.maximum(count - 1 - 2 * left_out, 1)
+    return np.where(count >= _BUNCH, (high_m - low_m) / between, 0.0)
+
+
+def _shown_on(family: int, group_id: NDArray[np.int32], families: NDArray[np.int32]) -> int:
+    """The group that stands for those of an alert, -1 once nobody of them is on the road."""
+    if np.count_nonzero(group_id == family) >= _BUNCH:
+        return family
+    return _most(group_id[families == family], -1)
+
+
+def _most(numbers: NDArray[np.int32], otherwise: int) -> int:
+    """The number that is there most often, negative ones apart."""
+    found, count = np.unique(numbers[numbers >= 0], return_counts=True)
+    return int(found[np.argmax(count)]) if len(found) else otherwise

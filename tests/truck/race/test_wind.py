@@ -102,17 +102,21 @@ def test_shelter_is_none_alone_two_thirds_behind_one_wheel_and_deep_in_a_bunch()
     assert 0.05 <= bunch[75] <= 0.15
 
 
-def ridden(stage: Stage, riders: int, speed_mps: float = 12.0, seconds: int = 300) -> Race:
-    """A bunch that has ridden for five minutes."""
+def ridden(stage: Stage, riders: int, apart_m: float = 0.6) -> Race:
+    """A bunch that has ridden for five minutes, its riders so far behind each other."""
     race = Race(stage)
-    at_s = np.arange(seconds + 1)
+    ride(race, riders, 0, 300, apart_m)
+    return race
+
+
+def ride(race: Race, riders: int, from_s: int, to_s: int, apart_m: float = 0.6) -> None:
+    at_s = np.arange(from_s, to_s + 1)
     at_us = (START_S + at_s) * 1_000_000
     rides: list[Readings] = [
-        straight_readings(race, bib + 1, at_us, 200.0 + at_s * speed_mps - bib * 1.5, speed_mps)
+        straight_readings(race, bib + 1, at_us, 200.0 + at_s * 12.0 - bib * apart_m, 12.0)
         for bib in range(riders)
     ]
     race.advance(joined(*rides))
-    return race
 
 
 @pytest.mark.parametrize(
@@ -132,3 +136,49 @@ def test_an_echelon_alert_needs_a_bunch_and_a_strong_wind_across(
     frame = ridden(stage, riders).frame((START_S + 300) * 1_000_000)
     assert frame.groups.size.tolist() == [riders]
     assert frame.groups.echelon.tolist() == [alerted]
+
+
+@pytest.mark.parametrize(
+    ("wind_mps", "from_deg", "apart_m", "alerted"),
+    [
+        (9.0, 0.0, 2.0, True),
+        (9.0, 0.0, 0.6, False),  # a strong wind, but they ride abreast
+        (9.0, 90.0, 2.0, False),  # in one line for another reason
+        (6.0, 0.0, 2.0, False),
+    ],
+)
+def test_in_a_strong_wind_a_bunch_that_stretches_to_one_line_is_alerted(
+    east: Stage, wind_mps: float, from_deg: float, apart_m: float, alerted: bool
+) -> None:
+    stage = replace(east, weather=(weather(wind_mps, from_deg),))
+    frame = ridden(stage, 30, apart_m=apart_m).frame((START_S + 300) * 1_000_000)
+    assert frame.groups.echelon.tolist() == [alerted]
+
+
+def test_the_parts_of_a_bunch_that_broke_bear_one_alert(east: Stage) -> None:
+    stage = replace(east, weather=(weather(12.0, 0.0),))
+    race = Race(stage)
+    at_s = np.arange(401)
+    lost_m = np.clip(at_s - 200, 0, 100) * 1.5  # the second half, from 200 s to 300 s
+    rides = [
+        straight_readings(
+            race, bib + 1, (START_S + at_s) * 1_000_000,
+            200.0 + at_s * 12.0 - bib * 0.6 - (lost_m if bib >= 20 else 0.0), 12.0,
+        )
+        for bib in range(40)
+    ]  # fmt: skip
+    race.advance(joined(*rides))
+    frame = race.frame((START_S + 400) * 1_000_000)
+    assert frame.groups.size.tolist() == [20, 20]
+    assert frame.groups.echelon.sum() == 1
+
+
+def test_an_alert_stays_for_minutes_after_the_wind_has_gone(east: Stage) -> None:
+    gale = (weather(12.0, 0.0), weather(12.0, 0.0, from_s=START_S + 299.0))
+    calm = weather(1.0, 0.0, from_s=START_S + 300.0)
+    race, alerted = Race(replace(east, weather=(*gale, calm))), []
+    for from_s, to_s in ((0, 290), (291, 360), (361, 420), (421, 600)):
+        ride(race, 30, from_s, to_s)
+        frame = race.frame((START_S + to_s) * 1_000_000)
+        alerted.append(bool(frame.groups.echelon.any()))
+    assert alerted == [True, True, True, False]
