@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from plain_processor import on_a_plain_processor
 from rides_race import RIDES, START_US, between
 
 from hardware.errors import Damaged, Misconfigured, TruckError
@@ -43,6 +44,18 @@ def test_five_riders_replayed_again_give_the_same_bytes(
         "predictions.parquet", "states.parquet", "summary.json",
     ]  # fmt: skip
     assert digests(tmp_path / "elsewhere") == found
+
+
+def test_a_plain_processor_replays_to_the_same_bytes(
+    stage: Path, shared: Path, whole: Path, tmp_path: Path
+) -> None:
+    code = (
+        "import sys; from pathlib import Path; from truck.replay import replay;"
+        "replay(Path(sys.argv[1]), [Path(sys.argv[2])], Path(sys.argv[3]), float(sys.argv[4]))"
+    )
+    out = tmp_path / "plain"
+    on_a_plain_processor(code, str(stage), str(shared / RIDES), str(out), str(UNTIL_S))
+    assert digests(out) == digests(whole)
 
 
 def test_a_replay_cut_at_half_time_is_the_first_half(

@@ -2,12 +2,10 @@
 
 import dataclasses
 import hashlib
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from plain_processor import on_a_plain_processor
 
 from hardware.stage import Checkpoint
 from hardware.virtual.ride import Event, Ride, Status
@@ -216,22 +214,7 @@ def test_a_longer_ride_begins_as_the_shorter_one() -> None:
 
 
 def test_a_plain_processor_rides_the_same_race() -> None:
-    from numpy._core import _multiarray_umath as umath
-
-    have = [name for name in umath.__cpu_dispatch__ if umath.__cpu_features__.get(name)]
-    assert have, "numpy dispatches nothing here, so this test proves nothing"
-    plain = {
-        "NPY_DISABLE_CPU_FEATURES": " ".join(have),
-        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-AVX512F,-FMA",
-    }
     code = (
-        "from tests.hardware.virtual.test_simulation import digest_of_many;"
-        "from numpy._core import _multiarray_umath as umath;"
-        f"assert not any(umath.__cpu_features__[name] for name in {have!r});"
-        "print(digest_of_many())"
+        "from tests.hardware.virtual.test_simulation import digest_of_many;print(digest_of_many())"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | plain, text=True, capture_output=True,
-        check=True,
-    )  # fmt: skip
-    assert done.stdout.strip() == digest_of_many()
+    assert on_a_plain_processor(code) == digest_of_many()
