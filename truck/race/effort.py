@@ -40,9 +40,11 @@ _SLOPE_SD = 0.003  # of the profile over the way of half a minute
 _QUANTILE = 1.645  # 5 % and 95 % of a normal distribution
 
 _JERK_S = 5.0  # smoothing before coasting is cut off at no power
-_MEAN_S = 20.0
-_STALE_US = 10_000_000
-_LONGEST_S = 10.0  # a longer hole says nothing about what was done in it
+_MEAN_S = 10.0  # after those 5 s: together as late as a mean of half a minute, 15 s
+_LONGEST_S = 60.0  # a longer hole says nothing about what was done in it
+_STALE_US = 60_000_000
+_HEARD_S, _HALF_MINUTE_S = 10.0, 30.0
+_RESTLESS = 0.2  # how far half minutes of a race lie apart, as a share (its power's variability)
 
 _STEEP = 0.03  # where the meter weighs the rider
 _WEIGHED_SD = 0.06  # one half minute's weighing, air and slope in it
@@ -122,8 +124,14 @@ def follow_effort(memory: Efforts, scene: Scene, winds: Winds, wind: WindColumns
     rows = np.flatnonzero(fresh)
     since_s = (riders.seen_us[rows] - memory.at_us[rows]) / 1e6
     again = since_s > _LONGEST_S
-    memory.raw_w[rows[again]] = np.nan
-    memory.speed_mps[rows[again]] = np.nan
+    for forgotten in (
+        memory.raw_w,
+        memory.mean_w,
+        memory.meter_w,
+        memory.doubt_w,
+        memory.speed_mps,
+    ):
+        forgotten[rows[again]] = np.nan
     since_s = np.where(again, 1.0, since_s)
     work = _work(memory, scene, winds, wind, rows, since_s)
     _average(memory, rows, since_s, work, riders.power_w[rows])
@@ -131,7 +139,9 @@ def follow_effort(memory: Efforts, scene: Scene, winds: Winds, wind: WindColumns
     memory.at_us[rows], memory.speed_mps[rows] = riders.seen_us[rows], scene.speed_mps[rows]
     gone = scene.at_us - memory.at_us > _STALE_US
     effort_w = np.where(gone | scene.finished, np.nan, memory.mean_w)
-    width_w = _QUANTILE * memory.doubt_w
+    unheard_s = np.maximum((scene.at_us - memory.at_us) / 1e6 - _HEARD_S, 0.0)
+    since_w = _RESTLESS * effort_w * np.sqrt(np.minimum(unheard_s / _HALF_MINUTE_S, 1.0))
+    width_w = _QUANTILE * np.sqrt(memory.doubt_w**2 + since_w**2)
     return EffortColumns(
         effort_w,
         np.maximum(effort_w - width_w, 0.0),

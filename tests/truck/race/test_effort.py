@@ -1,5 +1,6 @@
 """Effort from road, wind and shelter: against physics by hand, and against real power meters."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,6 +90,38 @@ def test_the_index_falls_above_critical_power_and_comes_back_below_it(climb: Sta
     assert efforts(climb, 8.0, seconds=120)[3] < 0.6
     assert efforts(climb, 8.0, seconds=600)[3] < 0.1
     assert efforts(climb, 4.0)[3] > 0.95
+
+
+def heard(climb: Stage, silent: Callable[[int], bool]) -> list[tuple[float, float]]:
+    """Effort and the width of its range each second, at 5 m/s for 300 s and then at 3 m/s."""
+    race, found = Race(climb), []
+    for second in range(600):
+        at_us = np.array([(START_S + second) * 1_000_000])
+        slow = second > 300
+        at_m = 200.0 + 5.0 * min(second, 300) + 3.0 * max(second - 300, 0)
+        if not silent(second):
+            speed_mps = 3.0 if slow else 5.0
+            race.advance(straight_readings(race, 1, at_us, np.array([at_m]), speed_mps))
+        riders = race.frame(int(at_us[0])).riders
+        width_w = riders.effort_high_w[0] - riders.effort_low_w[0]
+        found.append((float(riders.effort_w[0]), float(width_w)))
+    return found
+
+
+def test_effort_outlives_half_a_minute_of_silence_each_minute_with_a_wider_range(
+    climb: Stage,
+) -> None:
+    effort_w, width_w = np.array(heard(climb, lambda second: second % 60 >= 30)).T
+    assert np.isfinite(effort_w[5:]).all()
+    assert width_w[299] > 1.1 * width_w[269]
+    assert effort_w[395] == pytest.approx(effort_w[599], rel=0.1)  # 5 s after a hole at 3 m/s
+
+
+def test_effort_is_unknown_in_a_long_silence_and_new_right_after_it(climb: Stage) -> None:
+    effort_w, _ = np.array(heard(climb, lambda second: 200 <= second < 400)).T
+    assert np.isfinite(effort_w[250])
+    assert np.isnan(effort_w[270:400]).all()
+    assert effort_w[405] == pytest.approx(effort_w[599], rel=0.1)
 
 
 def test_on_a_real_climb_the_own_meter_teaches_the_model_a_heavy_rider(
