@@ -207,7 +207,8 @@ class _Drawing:
             x, level_m = self._x(at_m), float(np.interp(at_m, self._at_m, self._level_m))
             title = escape(f"{label}, km {at_m / 1000:.1f}")
             width = _LETTER * len(label) + 24.0
-            begin = min(x - 8.0, _WIDTH - width)
+            turned = x - 8.0 + width > _WIDTH  # near the edge a label stands before its sign
+            begin = x + 8.0 - width if turned else x - 8.0
             row = next((k for k in range(_LABEL_ROWS) if free[k] <= begin), None)
             if row is None:  # its name is in the tooltip
                 row, label, width = free.index(min(free)), "", 20.0
@@ -217,7 +218,8 @@ class _Drawing:
             signs.append(
                 f'<g><title>{title}</title><circle class="sign" cx="{x:.1f}" cy="{y:g}" r="8"/>'
                 f'<text text-anchor="middle" x="{x:.1f}" y="{y + 4:g}">{_SIGNS.get(kind, "•")}'
-                f'</text><text class="label" x="{begin + 20:.1f}" y="{y + 4:g}">{escape(label)}'
+                f'</text><text class="label" text-anchor="{"end" if turned else "start"}" '
+                f'x="{x - 12.0 if turned else x + 12.0:.1f}" y="{y + 4:g}">{escape(label)}'
                 "</text></g>"
             )
         yield from leads
