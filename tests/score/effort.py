@@ -6,7 +6,9 @@ its low and its high are averaged over the seconds of the window at which they a
 least half of them (a feed with holes has no whole window), and held against the true mean power:
 the error is the mean of |ours - truth| / truth, the coverage the share of windows whose truth lies
 between the two means. Windows in which the readings carry the rider's power are told apart from
-those in which they do not: the first are easy. The baseline is a lone rider of 75 kg in still air.
+those in which they do not: the first are easy. Stages drawn without heights have no climbs here: on
+them nobody can tell, and the score's share of seconds given a gradient says so. The baseline is a lone
+rider of 75 kg in still air.
 """
 
 from typing import Any
@@ -28,7 +30,8 @@ def figures(scene: Scene) -> dict[str, tuple[Figure, Figure]]:
     racing = scene.riding & scene.sound
     steep = windows(np.where(racing, scene.truth("gradient_pct"), np.nan), whole=1.0)
     true_w = windows(np.where(racing, scene.truth("power_w"), np.nan), whole=1.0)
-    climbs = (steep >= STEEP_PCT) & (true_w >= LEAST_W)
+    drawn = bool(np.isfinite(scene.line.altitude_m).any())
+    climbs = (steep >= STEEP_PCT) & (true_w >= LEAST_W) & drawn
     metered = np.isfinite(windows(scene.held(scene.readings["power_w"])))
     ours_w, low_w, high_w = (
         windows(scene.ours(name)) for name in ("effort_w", "effort_low_w", "effort_high_w")
