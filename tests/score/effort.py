@@ -7,8 +7,8 @@ least half of them (a feed with holes has no whole window), and held against the
 the error is the mean of |ours - truth| / truth, the coverage the share of windows whose truth lies
 between the two means. Windows in which the readings carry the rider's power are told apart from
 those in which they do not: the first are easy. Stages drawn without heights have no climbs here: on
-them nobody can tell, and the score's share of seconds given a gradient says so. The baseline is a lone
-rider of 75 kg in still air.
+them nobody can tell, and the score's share of seconds given a gradient says so. The
+baseline is a lone rider of 75 kg in still air.
 """
 
 from typing import Any
