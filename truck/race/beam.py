@@ -32,7 +32,7 @@ class Beam(NamedTuple):
         m: the place.
         var_m2: its variance along the road.
         at_us: the instant the place speaks of.
-        high_m: the furthest it has been.
+        high_m: the furthest that fixes have proven.
         cost: decaying cost of its fits.
         prior: how unlikely its first place was.
         placed_us: when a fix last agreed with it.
@@ -110,7 +110,7 @@ def missed(riders: Riders, fixes: Fixes, expected: Expected, coasting: NDArray[n
         m,
         np.where(on, expected.var_m2[fix, slot] * opening, riders.beam_var_m2[row, slot]),
         np.where(on, at_us, riders.beam_at_us[row, slot]),
-        np.maximum(m, riders.beam_high_m[row, slot]),
+        riders.beam_high_m[row, slot],
         DECAY * riders.beam_cost[row, slot] + MISS_COST,
         riders.beam_prior[row, slot],
         riders.beam_placed_us[row, slot],

@@ -82,6 +82,15 @@ def filtered(
     return place_m, (1.0 - gain) * var_m2 * opening, strange
 
 
+def proven_m(place_m: Floats, fixed_m: Floats) -> Floats:
+    """How far a rider has been for certain.
+
+    A fix that jumps ahead proves nothing, and no more does a place that he was only expected at:
+    who brakes hard is soon far behind it.
+    """
+    return np.minimum(place_m, fixed_m)
+
+
 def first_prior(
     riders: Riders, stretch: float, row: Ints, near: Candidates, fixes: Fixes
 ) -> Floats:

@@ -21,6 +21,7 @@ from truck.race.expectation import (
     expected,
     filtered,
     first_prior,
+    proven_m,
     way_since,
 )
 from truck.race.fixes import Fixes
@@ -114,7 +115,7 @@ class Progress:
         )
         riders.beam_cost[row, 0] = (DECAY * riders.beam_cost[fixes.row, 0] + fit + strange)[plain]
         riders.beam_m[row, 0] = place_m[plain]
-        riders.beam_high_m[row, 0] = np.maximum(place_m, high_m)[plain]
+        riders.beam_high_m[row, 0] = np.maximum(proven_m(place_m, near.distance_m), high_m)[plain]
         riders.beam_var_m2[row, 0] = var_m2[plain]
         riders.beam_way_m[row, 0] = near.distance_m[plain] - riders.beam_fixed_m[row, 0]
         riders.beam_fixed_m[row, 0] = near.distance_m[plain]
@@ -232,7 +233,7 @@ class Progress:
             here_m,
             np.where(seed, FIX_M2, var_m2[pick]),
             at_us,
-            np.maximum(here_m, was_m),
+            np.maximum(proven_m(here_m, near.distance_m), was_m),
             cost[pick] + fit,
             prior,
             at_us,

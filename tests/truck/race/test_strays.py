@@ -14,6 +14,7 @@ from made_roads import (
     ridden,
     sparsely,
 )
+from rides_race import straight_readings
 
 from truck.race.progress import GOOD
 from truck.race.race import Race
@@ -151,3 +152,14 @@ def test_no_frame_steps_back_by_more_than_twenty_metres() -> None:
     steps_m = np.diff(np.array(shown), axis=0)
     assert np.nanmin(steps_m) >= -20.0
     assert np.nanmax(np.array(shown)) == race.course.length_m
+
+
+def test_who_brakes_hard_between_sparse_fixes_is_not_lost() -> None:
+    race = race_on("eight", 1)
+    at_s = np.arange(0, 420, 6)
+    way_m = np.minimum(at_s, 303.0) * 14.0
+    ride = straight_readings(race, 1, (START_S + at_s) * 1_000_000, way_m, np.nan)
+    placed = race.advance(ride)
+    after = at_s > 330
+    assert np.abs(placed.distance_m - way_m)[after].max() < 10.0
+    assert (placed.quality[after] == GOOD).all()
