@@ -38,12 +38,25 @@ def latch_finish(
     way_m = np.where(before, to_m - from_m, 1.0)
     share = np.where(before, (line_m - from_m) / way_m, 1.0)
     begun_us = np.where(before, from_us, at_us)
-    when_us = begun_us + np.rint(share * (at_us - begun_us)).astype(np.int64)
+    even_s = share * (at_us - begun_us) / 1e6
+    to_go_s = np.where(before, _to_go_s(riders, line_m, rows, from_m), 0.0)
+    # who is slower now than on the way let it roll behind the line, and was not so slow before it
+    with np.errstate(invalid="ignore"):
+        rolls = riders.speed_mps[rows] * (at_us - begun_us) / 1e6 < way_m
+    rolls &= before & (at_us - begun_us >= _HOLE_US)
+    reached_s = np.where(rolls, np.minimum(even_s, to_go_s), even_s)
+    when_us = begun_us + np.rint(reached_s * 1e6).astype(np.int64)
     unseen = ~crossed & sure & _overdue(riders, line_m, rows, from_m, from_us, at_us, placed)
     when_us = np.where(unseen, riders.due_us[rows], when_us)
     done = crossed | unseen
     riders.finished_us[rows[done]] = when_us[done]
     riders.distance_m[rows[done]] = line_m
+
+
+def _to_go_s(riders: Riders, line_m: float, rows: Ints, from_m: Floats) -> Floats:
+    """How long it is to the line at a rider's pace."""
+    pace_mps = np.nan_to_num(riders.pace_mps[rows])
+    return (line_m - from_m) / np.maximum(pace_mps, _RIDING_MPS)
 
 
 def _overdue(
@@ -56,8 +69,7 @@ def _overdue(
     placed: np.ndarray[tuple[int], np.dtype[np.bool_]],
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Riders who were due at the line in a hole and have not come to it since."""
-    pace_mps = np.nan_to_num(riders.pace_mps[rows])
-    to_go_s = (line_m - from_m) / np.maximum(pace_mps, _RIDING_MPS)
+    to_go_s = _to_go_s(riders, line_m, rows, from_m)
     late_s = (at_us - from_us) / 1e6 - to_go_s
     with np.errstate(invalid="ignore"):
         due = (at_us - from_us >= _HOLE_US) & (late_s >= _BEYOND_S) & (to_go_s <= _LAST_S)

@@ -85,7 +85,9 @@ def _take(
     riders.speed_mps[rows] = speed_mps
     riders.speed_us[rows] = at_us
     pace_mps = np.where(np.isnan(riders.pace_mps[rows]), speed_mps, riders.pace_mps[rows])
-    weight = np.minimum(since_s, _RECENT_S) / (np.minimum(since_s, _RECENT_S) + _PACE_S)
+    # the speed at the end of a hole is that of its last second
+    lasted_s = np.where(since_s <= _RECENT_S, since_s, 1.0)
+    weight = lasted_s / (lasted_s + _PACE_S)
     riders.pace_mps[rows] = pace_mps + weight * (speed_mps - pace_mps)
     moving = speed_mps >= _MOVING_MPS
     riders.moving_us[rows[moving]] = at_us[moving]

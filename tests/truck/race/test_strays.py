@@ -14,7 +14,7 @@ from made_roads import (
     ridden,
     sparsely,
 )
-from rides_race import straight_readings
+from rides_race import joined, straight_readings
 
 from truck.race.progress import GOOD
 from truck.race.race import Race
@@ -163,3 +163,21 @@ def test_who_brakes_hard_between_sparse_fixes_is_not_lost() -> None:
     after = at_s > 330
     assert np.abs(placed.distance_m - way_m)[after].max() < 10.0
     assert (placed.quality[after] == GOOD).all()
+
+
+def test_who_rolls_out_in_a_hole_crossed_the_line_at_his_pace() -> None:
+    race = race_on("eight", 1)
+    length_m = race.course.length_m
+    crossed_s = length_m / 10.0
+    at_s = np.arange(0.0, crossed_s - 10.0)
+    # heard again 30 s after he crossed it, and there he stands
+    heard_s = np.array([np.ceil(crossed_s + 30.0)])
+    ride = [
+        straight_readings(race, 1, (START_S + seconds) * 1e6, seconds_m, mps)
+        for seconds, seconds_m, mps in (
+            (at_s, at_s * 10.0, 10.0), (heard_s, np.array([length_m + 60.0]), 0.0)
+        )
+    ]  # fmt: skip
+    race.advance(joined(*ride))
+    finished_s = race._riders.finished_us[0] / 1e6 - START_S
+    assert finished_s == pytest.approx(crossed_s, abs=1.0)
