@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from truck.race.course import Floats
+from truck.race.outrun import outrunning
 from truck.race.passes import Ints
 from truck.race.riders import NEVER_US
 from truck.race.rows import Rows, column
@@ -32,6 +33,7 @@ _DRAG_PER_KG = 0.5 * 1.15 * 0.30 * 0.25 / 75.0
 # it (W' of 25 to 30 kJ). Twice that is a motor: 3.5 points.
 _LASTING_W_KG, _POINT_J_KG = 6.4, 200.0
 _FASTEST_MPS = 33.0
+_OUTRUNS = 1.2  # a minute in which he leaves all the others standing, whatever the profile
 
 # What sensors say after a standstill, points: what was there until then and is gone since tells of
 # the bike or of the rider. A battery may die at any time, and then tells nothing.
@@ -117,7 +119,9 @@ def _judge(
     """Add up the points of each rider's block."""
     needed_w_kg, moved = _needed(memory, scene, rows)
     above_j_kg = (needed_w_kg - _LASTING_W_KG) * _BLOCK_US / 1e6
-    gained = np.where(moved, np.maximum(above_j_kg / _POINT_J_KG, 0.0), 0.0)
+    gained = np.where(moved, np.nan_to_num(np.maximum(above_j_kg / _POINT_J_KG, 0.0)), 0.0)
+    outruns = outrunning(scene.riders, rows, memory.from_m[rows], scene.riders.distance_m[rows])
+    gained = np.maximum(gained, np.where(moved & outruns, _OUTRUNS, 0.0))
     works = moved & (needed_w_kg > _WORKS_W_KG)
     against = np.where(memory.power_w[rows] >= _PEDALS_W, _PEDALS, 0.0)
     against += np.where(memory.heart_bpm[rows] >= _HEART_WORKS_BPM, _HEART_WORKS, 0.0)
@@ -131,14 +135,17 @@ def _judge(
 
 
 def _needed(memory: Trackers, scene: Scene, rows: Ints) -> tuple[Floats, NDArray[np.bool_]]:
-    """Watts per kilogram that the block cost a rider at the least, and whether he moved at all."""
+    """Watts per kilogram that the block cost a rider at the least, and whether he moved at all.
+
+    NaN where the road has no profile.
+    """
     riders, course = scene.riders, scene.course
     to_m, from_m = riders.distance_m[rows], memory.from_m[rows]
     lasted_s = (riders.seen_us[rows] - memory.from_us[rows]) / 1e6
     speed_mps = (to_m - from_m) / lasted_s
     heights_m = course.distance_m, course.altitude_m
     climbed_m = np.interp(to_m, *heights_m) - np.interp(from_m, *heights_m)
-    moved = (speed_mps > 1.0) & (speed_mps < _FASTEST_MPS) & np.isfinite(climbed_m)
+    moved = (speed_mps > 1.0) & (speed_mps < _FASTEST_MPS)
     lifted = _BIKE_SHARE * _G * (climbed_m / lasted_s + _ROLLING * speed_mps)
     return lifted + _DRAG_PER_KG * speed_mps * speed_mps * speed_mps, moved
 
