@@ -42,7 +42,7 @@ _QUANTILE = 1.645  # 5 % and 95 % of a normal distribution
 _JERK_S = 5.0  # smoothing before coasting is cut off at no power
 _MEAN_S = 10.0  # after those 5 s: together as late as a mean of half a minute, 15 s
 _LONGEST_S = 60.0  # a longer hole says nothing about what was done in it
-_STALE_US = 60_000_000
+_STALE_US = 35_000_000  # older, it says nothing of the road he is on by now
 _HEARD_S, _HALF_MINUTE_S = 10.0, 30.0
 _RESTLESS = 0.2  # how far half minutes of a race lie apart, as a share (its power's variability)
 
@@ -134,7 +134,9 @@ def follow_effort(memory: Efforts, scene: Scene, winds: Winds, wind: WindColumns
         forgotten[rows[again]] = np.nan
     since_s = np.where(again, 1.0, since_s)
     work = _work(memory, scene, winds, wind, rows, since_s)
-    _average(memory, rows, since_s, work, riders.power_w[rows])
+    # the slope is known of the hole's end alone
+    told_s = np.minimum(since_s, _HEARD_S)
+    _average(memory, rows, told_s, work, riders.power_w[rows])
     _weigh(memory, scene, rows, work)
     memory.at_us[rows], memory.speed_mps[rows] = riders.seen_us[rows], scene.speed_mps[rows]
     gone = scene.at_us - memory.at_us > _STALE_US

@@ -119,8 +119,8 @@ def test_effort_outlives_half_a_minute_of_silence_each_minute_with_a_wider_range
 
 def test_effort_is_unknown_in_a_long_silence_and_new_right_after_it(climb: Stage) -> None:
     effort_w, _ = np.array(heard(climb, lambda second: 200 <= second < 400)).T
-    assert np.isfinite(effort_w[250])
-    assert np.isnan(effort_w[270:400]).all()
+    assert np.isfinite(effort_w[230])
+    assert np.isnan(effort_w[240:400]).all()
     assert effort_w[405] == pytest.approx(effort_w[599], rel=0.1)
 
 
