@@ -26,7 +26,7 @@ _SPLIT_S, _SPLIT_M, _SPLIT_US = 3.0, 30.0, 15_000_000
 _ASTRAY_M, _ASTRAY_US = 15.0, 20_000_000  # a wide road and two receivers; a gorge's echo
 _STANDING_MPS = 1.0
 _JOIN_US = 5_000_000  # so long, because one rider misplaced for a moment would unite two groups
-_TOUCH_M = 5.0  # side by side, whatever the time says: riders who stand have none between them
+_TOUCH_M = 15.0  # side by side, whatever the time says: DESIGN 6, at walking pace up a climb
 _SLOWEST_MPS = 3.0  # where the rider ahead was not seen to pass: metres at no less than that
 
 Labels = NDArray[np.int32]
