@@ -48,14 +48,16 @@ def test_a_clock_that_is_off_stamps_three_seconds_wrong_all_day(faulty: Simulate
 def test_stale_fixes_show_yesterdays_finish_under_todays_time(faulty: Simulated) -> None:
     today = [e for e in faulty.events("stale_fixes") if "today" in e["note"]]
     assert len(today) == 3
+    heard = 0
     for event in today:
         rows = faulty.of(event["bibs"][0]).filter(
             pl.col("measured_at").is_between(event["started_at"], event["ended_at"])
         )
-        assert rows.height >= 1
+        heard += rows.height > 0  # the others fell into a hole of the radio
         assert (rows["speed_mps"] == 0.0).all()
-        assert metres_off(rows, faulty).min() > 100.0
+        assert (metres_off(rows, faulty) > 100.0).all()
         assert not rows["reported"].any()
+    assert heard >= 2
 
 
 def test_readings_kept_from_yesterday_carry_yesterdays_time(faulty: Simulated) -> None:

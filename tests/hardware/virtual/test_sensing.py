@@ -116,7 +116,8 @@ def test_a_gorge_throws_fixes_sideways_and_backwards(faulty: Simulated) -> None:
         pl.col("measured_at").is_between(gorge["started_at"], gorge["ended_at"]) for gorge in gorges
     )
     inside, outside = (errors.filter(w)["north_m"].abs() for w in (within, ~within))
-    assert 40.0 < inside.max() < 100.0
+    assert 40.0 < inside.max() < 160.0  # of two that lie over each other
+    assert inside.quantile(0.98) < 90.0
     assert inside.quantile(0.8) > 5.0
     assert outside.max() < 10.0
 
