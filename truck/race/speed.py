@@ -11,6 +11,8 @@ _HARDEST_MPS2 = 6.0
 _RECENT_S = 10.0  # a way over longer says little about the speed now
 SENSED_US = 3_000_000  # how long the sensor's speed goes before the way's
 _SMOOTH_S = 0.7  # of two real rides, against their own sensors: 0.5, at 2 s 0.8 km/h off
+# a receiver's Doppler errs by 0.1 m/s and riders change speed by 0.3 m/s2: Kalman's gain is 0.9
+_SENSED_S = 0.12
 _PACE_S = 60.0
 _MOVING_MPS = 1.0
 
@@ -41,7 +43,7 @@ def follow_speed(
     fixed_mps = np.where(astray & (since_fix_s <= _RECENT_S), moved_m / since_fix_s, np.nan)
     sensed = _believable(sensed_mps)
     new_mps = np.where(sensed, sensed_mps, fixed_mps)
-    accepted = _take(riders, rows, at_us, new_mps, np.where(sensed, 0.0, _SMOOTH_S))
+    accepted = _take(riders, rows, at_us, new_mps, np.where(sensed, _SENSED_S, _SMOOTH_S))
     riders.sensed_us[rows[accepted & sensed]] = at_us[accepted & sensed]
 
 
