@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardware.errors import Misconfigured
+from hardware.route import line_of
 from hardware.stage import Stage, stage_files, stage_from_files
 from hardware.virtual import archive, truth, weather
 from hardware.virtual.asphalt import Asphalt
@@ -78,7 +79,7 @@ def simulate_stage(
     stage = grounded(stage, folder)
     road = road_of(stage)
     field = field_of(stage, seed, _RIDERS if riders is None else riders)
-    air = weather.read_weather(files["weather.csv"]) if "weather.csv" in files else None
+    air = weather.weather_of(stage.weather, line_of(stage))
     if air is None:
         air = weather.made_weather(seed, begins_s(stage, road), road.length_m)
         files["weather.csv"] = air.sheet().encode()

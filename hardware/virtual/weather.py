@@ -1,18 +1,18 @@
-"""The weather along a stage: wind by place and time, read from weather.csv or made from a seed."""
+"""The weather along a stage: wind by place and time, from its stage or made from a seed."""
 
 import datetime as dt
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware.sheet import Row, read_sheet
+from hardware.route import Line
+from hardware.weather import Weather as Reported
 
 Floats = NDArray[np.float64]
 
-_FILE = "weather.csv"
-_COLUMNS = ("from_time", "wind_mps", "wind_from_deg")
 _HEADER = "km,from_time,temperature_degc,wind_mps,wind_from_deg,rain"
 _STREAM = 2
 _EVERY_S = 1_800.0
@@ -21,7 +21,6 @@ _STATIONS = 5
 _LOW_WIND = 0.6
 _STRETCH_ROWS = 80
 _HIDDEN_ODDS = 0.35
-_MILD_DEGC = 18.0
 
 
 @dataclass(frozen=True)
@@ -75,37 +74,28 @@ class Weather:
         return "\n".join(lines) + "\n"
 
 
-def read_weather(data: bytes) -> Weather | None:
-    """The weather of a weather.csv by kilometre; None when the sheet has no line.
+def weather_of(rows: Iterable[Reported], line: Line) -> Weather | None:
+    """A stage's weather by kilometre of its road; None where the stage has none.
 
-    A line without `km` speaks for the whole road.
-
-    Raises:
-        Misconfigured: with line, field and the cure.
+    Args:
+        rows: of the stage; one by latitude and longitude speaks for the nearest point of the road.
+        line: the road.
     """
-    spells = [_spell(row) for row in read_sheet(_FILE, data, _COLUMNS)]
+    spells = [
+        Spell(_km(row, line), row.from_s, row.temperature_degc, row.wind_mps, row.wind_from_deg,
+              float(row.rain or False))
+        for row in rows
+    ]  # fmt: skip
     return Weather(tuple(sorted(spells, key=lambda s: (s.km, s.from_s)))) if spells else None
 
 
-def _spell(row: Row) -> Spell:
-    text = row.needed("from_time")
-    try:
-        time = dt.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise row.wrong("from_time", "is no time", "Write it as 2027-07-16T10:35:00Z.") from error
-    if time.tzinfo is None:
-        raise row.wrong("from_time", "has no zone", "Write it as 2027-07-16T10:35:00Z.")
-    row.needed("wind_mps")
-    row.needed("wind_from_deg")
-    temperature = row.number("temperature_degc")
-    return Spell(
-        km=row.number("km") or 0.0,
-        from_s=time.timestamp(),
-        temperature_degc=_MILD_DEGC if temperature is None else temperature,
-        wind_mps=row.number("wind_mps") or 0.0,
-        wind_from_deg=row.number("wind_from_deg") or 0.0,
-        rain=row.number("rain") or 0.0,
-    )
+def _km(row: Reported, line: Line) -> float:
+    if row.km is not None:
+        return row.km
+    place = row.latitude_deg or 0.0, row.longitude_deg or 0.0
+    narrow = round(math.cos(math.radians(place[0])), 9)
+    north, east = line.latitude_deg - place[0], (line.longitude_deg - place[1]) * narrow
+    return round(float(line.distance_m[np.argmin(north * north + east * east)]) / 1000.0, 3)
 
 
 def made_weather(

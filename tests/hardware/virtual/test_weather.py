@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from hardware.errors import Misconfigured
-from hardware.virtual.weather import made_weather, read_weather, shade_of
+from hardware.route import line_of
+from hardware.virtual.weather import Weather, made_weather, shade_of, weather_of
+from hardware.weather import read_weather as reported
+from tests.hardware.virtual.stages import straight_stage
 
 SHEET = b"""km,from_time,temperature_degc,wind_mps,wind_from_deg
 0,2027-07-16T10:00:00Z,20,6,270
@@ -12,6 +14,10 @@ SHEET = b"""km,from_time,temperature_degc,wind_mps,wind_from_deg
 50,2027-07-16T10:00:00Z,18,2,270
 """
 TEN, NOON = 1_815_732_000.0, 1_815_739_200.0
+
+
+def read_weather(sheet: bytes) -> Weather | None:
+    return weather_of(reported(sheet), line_of(straight_stage(160_000.0)))
 
 
 def test_the_wind_is_that_of_the_latest_line_and_between_stations_it_turns_evenly() -> None:
@@ -34,18 +40,14 @@ def test_made_weather_is_written_as_a_sheet_that_reads_back_the_same() -> None:
     assert 10.0 < weather.temperature_degc < 40.0
 
 
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        (b"0,noon,20,3,90\n", "weather.csv, line 2, from_time: 'noon' is no time"),
-        (b"0,2027-07-16T10:00:00,20,3,90\n", "has no zone"),
-        (b"0,2027-07-16T10:00:00Z,20,,90\n", "weather.csv, line 2, wind_mps: is empty"),
-        (b"0,2027-07-16T10:00:00Z,20,3,west\n", "line 2, wind_from_deg: 'west' is not a number"),
-    ],
-)
-def test_a_wrong_line_is_named(line: bytes, said: str) -> None:
-    with pytest.raises(Misconfigured, match=said.replace("(", r"\(")):
-        read_weather(SHEET.splitlines(keepends=True)[0] + line)
+def test_a_place_by_latitude_and_longitude_is_that_of_the_road_nearby() -> None:
+    line = line_of(straight_stage(40_000.0))
+    half = len(line.distance_m) // 2
+    place = f"{line.latitude_deg[half] + 0.01},{line.longitude_deg[half]}".encode()
+    sheet = b"lat,lon,from_time,temperature_degc,wind_mps,wind_from_deg\n%s," % place
+    weather = weather_of(reported(sheet + b"2027-07-16T10:00:00Z,20,6,270\n"), line)
+    assert weather is not None
+    assert weather.spells[0].km == pytest.approx(20.0, abs=0.2)
 
 
 def test_a_sheet_without_lines_is_no_weather() -> None:
