@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: $(VENV)/.ready $(VENV)/.cose system  ## .venv from the hash-pinned lock; mosquitto and chromium where they may be installed
+setup: $(VENV)/.ready system  ## .venv from the hash-pinned lock; mosquitto and chromium where they may be installed
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -17,10 +17,18 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-# an independent COSE library whose pins clash with ours lives in its own environment
-$(VENV)/.cose: tests/peers/cose.lock
-	$(PYTHON) -m venv $(VENV)/cose
-	$(VENV)/cose/bin/python -m pip install --quiet --require-hashes -r tests/peers/cose.lock
+# what tests talk to and the product does not need: a COSE library whose pins clash with ours,
+# Spark, and Azurite, each in an environment of its own
+.PHONY: peers
+peers: $(VENV)/.cose $(VENV)/.spark $(VENV)/.azurite
+
+$(VENV)/.%: tests/peers/%.lock | $(VENV)/.ready
+	$(PYTHON) -m venv $(VENV)/$*
+	$(VENV)/$*/bin/python -m pip install --quiet --require-hashes -r tests/peers/$*.lock
+	touch $@
+
+$(VENV)/.azurite: tests/peers/azurite/package-lock.json | $(VENV)/.ready
+	@sh .ci/azurite $(VENV)/azurite
 	touch $@
 
 .PHONY: system
@@ -30,7 +38,7 @@ system:
 demo: setup  ## the whole line on this machine: bikes, relays, broker, truck, page, cloud copy
 	$(BIN)/truck demo
 
-test: setup  ## all tests
+test: setup peers  ## all tests
 	$(BIN)/python -m pytest
 
 check: setup lint type  ## lint and types
@@ -54,7 +62,9 @@ score: setup  ## the aims of the race logic beside their figures, written to bui
 
 lock:  ## renew the lock files (needs uv)
 	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet --python-version 3.11 --output-file requirements.lock
-	uv pip compile tests/peers/cose.in --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet --python-version 3.11 --output-file tests/peers/cose.lock
+	for peer in cose spark; do uv pip compile tests/peers/$$peer.in --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet --python-version 3.11 --output-file tests/peers/$$peer.lock; done
+	cd tests/peers/azurite && npm install --package-lock-only --ignore-scripts --silent
+	$(PYTHON) .ci/without-addresses tests/peers/azurite/package-lock.json
 
 clean:  ## remove what was built
 	rm -rf $(VENV) build

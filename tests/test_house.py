@@ -1,6 +1,7 @@
 """The house's rules, read from the code: imports, the clock, randomness, DuckDB, length."""
 
 import ast
+import json
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -149,7 +150,7 @@ def test_a_relay_needs_neither_store_nor_page() -> None:
 
 
 def test_the_lock_pins_every_package_by_hash_and_names_no_address() -> None:
-    for lock in (ROOT / "requirements.lock", ROOT / "tests" / "peers" / "cose.lock"):
+    for lock in (ROOT / "requirements.lock", *(ROOT / "tests" / "peers").glob("*.lock")):
         text = lock.read_text()
         assert "://" not in text
         assert "--index" not in text
@@ -157,6 +158,15 @@ def test_the_lock_pins_every_package_by_hash_and_names_no_address() -> None:
         assert pins
         assert all("==" in pin and pin.endswith("\\") for pin in pins)
         assert text.count("--hash=sha256:") >= len(pins)
+
+
+def test_the_npm_lock_pins_every_package_by_hash_and_names_no_address() -> None:
+    text = (ROOT / "tests" / "peers" / "azurite" / "package-lock.json").read_text()
+    assert "://" not in text
+    packages = json.loads(text)["packages"]
+    del packages[""]
+    assert packages
+    assert all("integrity" in package for package in packages.values())
 
 
 def test_the_interpreter_is_one_we_support() -> None:
