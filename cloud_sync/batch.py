@@ -60,13 +60,18 @@ def manifest_prefix(stream: str) -> str:
     return f"{stream}/manifest/"
 
 
+def is_stream(name: str) -> bool:
+    """Whether a name may name a folder and a key."""
+    return _STREAM.fullmatch(name) is not None
+
+
 def check_stream(stream: str) -> str:
     """A stream's name, if it may name a folder and a key.
 
     Raises:
         Misconfigured: when it may not.
     """
-    if not _STREAM.fullmatch(stream):
+    if not is_stream(stream):
         raise Misconfigured(
             f"{stream!r} cannot name a stream",
             "Use 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit.",

@@ -13,11 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from securesystemslib.dsse import Envelope
-
 from cloud_sync.batch import BatchName
 from hardware.errors import Damaged, Reason, Refused
-from hardware.signing import SigningKey, open_document, sign_document
+from hardware.signing import SigningKey, open_exact_document, sign_document
 
 PAYLOAD_TYPE = "application/vnd.truck.manifest+json"
 ENVELOPE_BYTES_MAX = 65536
@@ -77,11 +75,7 @@ def open_manifest(envelope: bytes, truck: bytes) -> Manifest:
     Raises:
         Refused: MALFORMED, VERSION or SIGNATURE; any changed byte is one of them.
     """
-    payload, signed = open_document(envelope, PAYLOAD_TYPE, truck)
-    # base64 and JSON have several spellings of one value; only ours is taken
-    spelling = Envelope.from_dict(json.loads(envelope)).to_dict()
-    if json.dumps(spelling, sort_keys=True, separators=(",", ":")).encode() != envelope:
-        raise Refused(Reason.MALFORMED, "not the bytes the truck wrote")
+    payload, signed = open_exact_document(envelope, PAYLOAD_TYPE, truck)
     if payload.get("version") != _VERSION:
         raise Refused(Reason.VERSION, f"manifest version {payload.get('version')!r}")
     if not _is_well_formed(payload):

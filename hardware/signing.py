@@ -178,3 +178,21 @@ def open_document(
     if not isinstance(payload, dict):
         raise Refused(Reason.MALFORMED, "document payload is no object")
     return payload, parsed.payload
+
+
+def open_exact_document(
+    envelope: bytes, payload_type: str, public: bytes
+) -> tuple[dict[str, Any], bytes]:
+    """As `open_document`, and only in the very bytes that `sign_document` writes.
+
+    base64 and JSON have several spellings of one value, and no signature covers the spelling;
+    where a document is stored once and compared by its bytes, only ours is taken.
+
+    Raises:
+        Refused: MALFORMED or SIGNATURE; any changed byte is one of them.
+    """
+    payload, signed = open_document(envelope, payload_type, public)
+    spelling = Envelope.from_dict(json.loads(envelope)).to_dict()
+    if json.dumps(spelling, sort_keys=True, separators=(",", ":")).encode() != envelope:
+        raise Refused(Reason.MALFORMED, "not the bytes its signer wrote")
+    return payload, signed
