@@ -14,14 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from cloud_sync.batch import BatchName, check_stream, data_prefix, manifest_prefix
-from cloud_sync.envelope import unwrap_data_key, wrong_key
-from cloud_sync.keyring import RecipientKey
+from cloud_sync.keyring import KeyHolder
 from cloud_sync.manifest import ENVELOPE_BYTES_MAX, Manifest, check_chain
+from cloud_sync.opening import Opener
 from cloud_sync.remote import NotThere, Remote
-from cloud_sync.sealed_parquet import holds_rows, read_sealed
 from hardware.errors import Damaged, Misconfigured
 
 SUMMARY = "pull.json"
@@ -76,20 +73,21 @@ def find_streams(remote: Remote, stream: str | None, known: Path | None = None) 
 
 
 def verify_stream(
-    remote: Remote, stream: str, truck: bytes, key: RecipientKey | None, progress: Progress
+    remote: Remote, stream: str, truck: bytes, key: KeyHolder | None, progress: Progress
 ) -> Audit:
     """Prove chain and objects, without publishing; with a key also that each object opens."""
     audit = Audit(stream)
     if not prove_chain(audit, remote, truck, None):
         return audit
-    if key is not None:
-        check_recipient(audit.chain, key)
+    opener = None if key is None else Opener(remote, stream, key)
+    if opener is not None:
+        opener.check(audit.chain)
     for place, manifest in enumerate(audit.chain):
         with named_failure(audit):
             data = fetch_object(remote, manifest)
             audit.fetched += 1
-            if key is not None:
-                open_object(data, manifest, key)
+            if opener is not None:
+                opener.open(data, manifest)
         progress(place + 1, len(audit.chain))
     return audit
 
@@ -116,26 +114,6 @@ def fetch_object(remote: Remote, manifest: Manifest) -> bytes:
             f" {manifest.key}"
         )
     return data
-
-
-def open_object(data: bytes, manifest: Manifest, key: RecipientKey) -> pa.Table:
-    """The rows of an object, proven to be the ones its manifest names.
-
-    Raises:
-        Damaged: when they are not, or it does not open.
-    """
-    batch = manifest.batch
-    table = read_sealed(data, batch, lambda wrapped: unwrap_data_key(wrapped, batch, key))
-    if table.num_rows != manifest.hi - manifest.lo:
-        raise Damaged(
-            f"the object of batch {batch} holds {table.num_rows} rows, its manifest names"
-            f" {manifest.hi - manifest.lo}"
-        )
-    if not holds_rows(table, manifest.lo, manifest.hi):
-        raise Damaged(
-            f"the object of batch {batch} holds other rows than {manifest.lo} to {manifest.hi}"
-        )
-    return table
 
 
 def prove_chain(audit: Audit, remote: Remote, truck: bytes, head: dict[str, Any] | None) -> bool:
@@ -170,13 +148,6 @@ def _check_seen(audit: Audit, head: dict[str, Any]) -> None:
         raise Damaged(f"manifest {place} was there at the last pull and is withheld now")
     if audit.chain[place.seq].digest != head["sha256"]:
         raise Damaged(f"manifest {place} is another than at the last pull: the chain forks")
-
-
-def check_recipient(chain: list[Manifest], key: RecipientKey) -> None:
-    """Raise Misconfigured, before anything is fetched, when the key opens none or not all."""
-    for manifest in chain:
-        if key.recipient().key_id not in manifest.recipients:
-            raise wrong_key(manifest.batch, key, manifest.recipients)
 
 
 @contextlib.contextmanager

@@ -15,10 +15,10 @@ from rich.progress import Progress
 from cloud_sync.audit import Audit, find_streams, verify_stream
 from cloud_sync.config import load_settings
 from cloud_sync.keyring import (
-    RecipientKey,
+    KeyHolder,
     create_key,
+    open_holder,
     read_recipient,
-    read_recipient_key,
     read_truck_public,
 )
 from cloud_sync.lock import hold_lock
@@ -42,7 +42,9 @@ Url = Annotated[str, typer.Argument(help="A folder, file:///folder or s3://bucke
 Truck = Annotated[
     str | None, typer.Option(help="The truck's public key: 64 hex digits, or a file of them.")
 ]
-Key = Annotated[Path | None, typer.Option(help="Your private key, NAME.key of `keygen`.")]
+Key = Annotated[
+    str | None, typer.Option(help="Your private key: NAME.key of `keygen`, or kms:ARN.")
+]
 Stream = Annotated[str | None, typer.Option(help="One stream only; else all there are.")]
 
 
@@ -115,7 +117,7 @@ def pull(
     Exit code 65 names every batch that does not hold; then nothing new is published.
     """
     settings = load_settings(None, key, truck)
-    private = read_recipient_key(Path(_required(settings.key, "key")))
+    private = open_holder(_required(settings.key, "key"))
     public = read_truck_public(_required(settings.truck, "truck"))
     remote = open_remote(url)
     streams = find_streams(remote, stream, to)
@@ -138,7 +140,7 @@ def verify(
     """Prove a stream's chain and the hash of every object; with --key also that each opens."""
     settings = load_settings(None, key, truck)
     public = read_truck_public(_required(settings.truck, "truck"))
-    private: RecipientKey | None = read_recipient_key(settings.key) if settings.key else None
+    private: KeyHolder | None = open_holder(settings.key) if settings.key else None
     remote = open_remote(url)
     with _progress() as bar:
         audits = [

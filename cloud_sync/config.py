@@ -1,7 +1,6 @@
 """Settings: flags go before CLOUD_SYNC_* variables, those before ./cloud-sync.toml."""
 
 import tomllib
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,7 +22,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CLOUD_SYNC_", toml_file=FILE, extra="forbid")
 
     to: str | None = None
-    key: Path | None = None
+    key: str | None = None
     truck: str | None = None
 
     @classmethod
@@ -39,7 +38,7 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
-def load_settings(to: str | None, key: Path | None, truck: str | None) -> Settings:
+def load_settings(to: str | None, key: str | None, truck: str | None) -> Settings:
     """The settings of this call; None where a flag was not given.
 
     Raises:

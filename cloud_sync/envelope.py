@@ -1,9 +1,9 @@
-"""Key envelopes: a batch's data key, sealed to each recipient with HPKE (RFC 9180).
+"""Key envelopes: a secret of 32 bytes, sealed to each recipient.
 
-Suite: X-Wing KEM, HKDF-SHA256, AES-256-GCM; `info` = SHA-256 of format, stream, seq and key id, so
-an envelope moved to another batch or another recipient does not open. The text form is JSON, one
-entry a recipient, each naming its algorithm, so that another kind of holder (a KMS) can stand
-beside it.
+A batch's data key, or a rider's key. Suite: HPKE (RFC 9180) with X-Wing, HKDF-SHA256, AES-256-GCM;
+or RSA-OAEP for a key that a key service holds. Each is bound to the SHA-256 of what it is for and
+of the key id, so an envelope moved to another batch or another recipient does not open. The text
+form is JSON, one entry a recipient, each naming its algorithm.
 """
 
 import base64
@@ -12,26 +12,40 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
-
 from cloud_sync.batch import BatchName
-from cloud_sync.keyring import Recipient, RecipientKey
+from cloud_sync.keyring import KeyHolder, Recipient
 from hardware.errors import Damaged, Misconfigured
 
 DATA_KEY_BYTES = 32
-_ALGORITHM = "hpke-xwing-hkdf-sha256-aes-256-gcm"
-_SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+
+
+class NotForThisKey(Misconfigured):
+    """What is to be opened was sealed to others."""
 
 
 def wrap_data_key(data_key: bytes, batch: BatchName, recipients: Sequence[Recipient]) -> str:
     """The envelope of a batch's data key, for all its recipients."""
+    return seal_to(recipients, data_key, _batch_purpose(batch))
+
+
+def unwrap_data_key(envelope: str, batch: BatchName, key: KeyHolder) -> bytes:
+    """The data key, opened by one recipient.
+
+    Raises:
+        NotForThisKey: when the envelope was not made for this key.
+        Damaged: when it was, and does not open.
+    """
+    return open_sealed(envelope, _batch_purpose(batch), f"batch {batch}", key)
+
+
+def seal_to(recipients: Sequence[Recipient], secret: bytes, purpose: str) -> str:
+    """The envelope of a secret; `purpose` says what it is for, and must be said again to open."""
     entries = [
         {
             "key": recipient.key_id,
-            "algorithm": _ALGORITHM,
+            "algorithm": str(recipient.algorithm),
             "sealed": base64.b64encode(
-                _SUITE.encrypt(data_key, recipient.public_key(), _info(batch, recipient.key_id))
+                recipient.seal(secret, _info(purpose, recipient.key_id))
             ).decode(),
         }
         for recipient in recipients
@@ -39,38 +53,42 @@ def wrap_data_key(data_key: bytes, batch: BatchName, recipients: Sequence[Recipi
     return json.dumps({"version": 1, "keys": entries}, separators=(",", ":"))
 
 
-def unwrap_data_key(envelope: str, batch: BatchName, key: RecipientKey) -> bytes:
-    """The data key, opened by one recipient.
+def open_sealed(envelope: str, purpose: str, what: str, key: KeyHolder) -> bytes:
+    """The secret in an envelope; `what` names it in errors.
 
     Raises:
-        Misconfigured: when the envelope was not made for this key.
+        NotForThisKey: when the envelope was not made for this key.
         Damaged: when it was, and does not open.
     """
-    key_id = key.recipient().key_id
+    recipient = key.recipient()
+    key_id = recipient.key_id
     try:
         entries = {e["key"]: e for e in json.loads(envelope)["keys"]}
         if key_id not in entries:
-            raise wrong_key(batch, key, list(entries))
+            raise wrong_key(what, key, list(entries))
         entry = entries[key_id]
-        if entry["algorithm"] != _ALGORITHM:
-            raise Damaged(f"batch {batch} uses the unknown key algorithm {entry['algorithm']!r}")
+        if entry["algorithm"] != recipient.algorithm:
+            raise Damaged(f"{what} uses the unknown key algorithm {entry['algorithm']!r}")
         sealed = base64.b64decode(entry["sealed"], validate=True)
-        data_key = _SUITE.decrypt(sealed, key.private_key(), _info(batch, key_id))
-    except (InvalidTag, ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
-        raise Damaged(f"the data key of batch {batch} does not open with key {key_id}") from error
-    if len(data_key) != DATA_KEY_BYTES:
-        raise Damaged(f"the data key of batch {batch} has {len(data_key)} bytes")
-    return data_key
+        secret = key.open(sealed, _info(purpose, key_id))
+    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
+        raise Damaged(f"the key of {what} does not open with key {key_id}") from error
+    if len(secret) != DATA_KEY_BYTES:
+        raise Damaged(f"the key of {what} has {len(secret)} bytes")
+    return secret
 
 
-def wrong_key(batch: BatchName, key: RecipientKey, key_ids: Sequence[str]) -> Misconfigured:
-    """What to say when a batch was not sealed to `key`."""
-    return Misconfigured(
-        f"key {key.name} ({key.recipient().key_id}) cannot open batch {batch}",
+def wrong_key(what: str, key: KeyHolder, key_ids: Sequence[str]) -> NotForThisKey:
+    """What to say when `what` was not sealed to `key`."""
+    return NotForThisKey(
+        f"key {key.name} ({key.recipient().key_id}) cannot open {what}",
         f"It was sealed to {', '.join(map(str, key_ids)) or 'nobody'}; use one of those keys.",
     )
 
 
-def _info(batch: BatchName, key_id: str) -> bytes:
-    text = f"truck.batch/1\0{batch.stream}\0{batch.seq}\0{key_id}"
-    return hashlib.sha256(text.encode()).digest()
+def _batch_purpose(batch: BatchName) -> str:
+    return f"truck.batch/1\0{batch.stream}\0{batch.seq}"
+
+
+def _info(purpose: str, key_id: str) -> bytes:
+    return hashlib.sha256(f"{purpose}\0{key_id}".encode()).digest()

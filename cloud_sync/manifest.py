@@ -1,14 +1,19 @@
 """Manifests: the signed, chained record of what was sealed; pure, no input or output.
 
 A manifest is a DSSE document signed by the truck. It says which rows of which stream an object
-holds, and its `prev` is the hash of the payload before it, so that the head speaks for all before.
-Nothing about riders, times or places stands in it.
+holds, who may open it and by which key set, and its `prev` is the hash of the payload before it, so
+that the head speaks for all before. Nothing about riders, times or places stands in it.
+
+Version 2 adds `keyset`, the version of the key set in force (null where recipients were named one
+by one), and `rider_keys`, the ids of the rider keys that this batch is the first to use. Version 1
+is still read.
 """
 
 import base64
 import datetime as dt
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +23,14 @@ from hardware.errors import Damaged, Reason, Refused
 from hardware.signing import SigningKey, open_exact_document, sign_document
 
 PAYLOAD_TYPE = "application/vnd.truck.manifest+json"
-ENVELOPE_BYTES_MAX = 65536
+ENVELOPE_BYTES_MAX = 1 << 19  # a first batch of biometrics names some 50 bytes a rider
 NO_PREVIOUS = "0" * 64
-_VERSION = 1
-_FIELDS = {
+_VERSION = 2
+_FIELDS_1 = {
     "version", "stream", "seq", "prev", "rows", "object", "recipients", "sealed_at",
 }  # fmt: skip
+_FIELDS = {1: _FIELDS_1, 2: _FIELDS_1 | {"keyset", "rider_keys"}}
+_RIDER_KEY = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,8 @@ class Manifest:
     recipients: tuple[str, ...]
     sealed_at: str
     digest: str
+    keyset: int | None = None
+    rider_keys: tuple[str, ...] = ()
 
 
 def sign_manifest(
@@ -52,6 +61,8 @@ def sign_manifest(
     recipients: Sequence[str],
     now_s: float,
     key: SigningKey,
+    keyset: int | None = None,
+    rider_keys: Sequence[str] = (),
 ) -> tuple[bytes, str]:
     """The signed manifest of a batch and its digest; `prev` is the one before, or NO_PREVIOUS."""
     payload = {
@@ -62,6 +73,8 @@ def sign_manifest(
         "rows": list(rows),
         "object": {"key": batch.object_key(sha256), "sha256": sha256, "size": size},
         "recipients": list(recipients),
+        "keyset": keyset,
+        "rider_keys": list(rider_keys),
         "sealed_at": dt.datetime.fromtimestamp(now_s, dt.UTC).isoformat(),
     }
     envelope = sign_document(payload, PAYLOAD_TYPE, key)
@@ -76,7 +89,8 @@ def open_manifest(envelope: bytes, truck: bytes) -> Manifest:
         Refused: MALFORMED, VERSION or SIGNATURE; any changed byte is one of them.
     """
     payload, signed = open_exact_document(envelope, PAYLOAD_TYPE, truck)
-    if payload.get("version") != _VERSION:
+    version = payload.get("version")
+    if type(version) is not int or version not in _FIELDS:
         raise Refused(Reason.VERSION, f"manifest version {payload.get('version')!r}")
     if not _is_well_formed(payload):
         raise Refused(Reason.MALFORMED, "manifest fields")
@@ -91,6 +105,8 @@ def open_manifest(envelope: bytes, truck: bytes) -> Manifest:
         recipients=tuple(payload["recipients"]),
         sealed_at=payload["sealed_at"],
         digest=hashlib.sha256(signed).hexdigest(),
+        keyset=payload.get("keyset"),
+        rider_keys=tuple(payload.get("rider_keys", ())),
     )
 
 
@@ -133,7 +149,7 @@ def _check_link(place: BatchName, before: Manifest | None, manifest: Manifest) -
 def _is_well_formed(payload: dict[str, Any]) -> bool:
     rows, thing, recipients = payload.get("rows"), payload.get("object"), payload.get("recipients")
     return (
-        payload.keys() == _FIELDS
+        payload.keys() == _FIELDS[payload["version"]]
         and all(isinstance(payload[name], str) for name in ("stream", "prev", "sealed_at"))
         and type(payload["seq"]) is int
         and payload["seq"] >= 0
@@ -147,4 +163,16 @@ def _is_well_formed(payload: dict[str, Any]) -> bool:
         and type(thing["size"]) is int
         and isinstance(recipients, list)
         and all(isinstance(key_id, str) for key_id in recipients)
+        and _is_keyset(payload.get("keyset"))
+        and _are_rider_keys(payload.get("rider_keys", []))
+    )
+
+
+def _is_keyset(version: Any) -> bool:
+    return version is None or (type(version) is int and version >= 1)
+
+
+def _are_rider_keys(ids: Any) -> bool:
+    return isinstance(ids, list) and all(
+        isinstance(one, str) and _RIDER_KEY.fullmatch(one) for one in ids
     )

@@ -18,14 +18,13 @@ from cloud_sync.audit import (
     SUMMARY,
     Audit,
     Progress,
-    check_recipient,
     fetch_object,
     named_failure,
-    open_object,
     prove_chain,
 )
-from cloud_sync.keyring import RecipientKey
+from cloud_sync.keyring import KeyHolder
 from cloud_sync.manifest import Manifest
+from cloud_sync.opening import Opener
 from cloud_sync.remote import Remote
 from cloud_sync.sealed_parquet import write_plain
 from hardware import keys
@@ -35,7 +34,7 @@ _STAGED = ".staged"
 
 
 def pull_stream(
-    remote: Remote, stream: str, dest: Path, truck: bytes, key: RecipientKey, progress: Progress
+    remote: Remote, stream: str, dest: Path, truck: bytes, key: KeyHolder, progress: Progress
 ) -> Audit:
     """Prove a stream and publish it as DEST/<stream>/readings-<seq>.parquet with a pull.json.
 
@@ -48,7 +47,8 @@ def pull_stream(
     seen = _read_summary(home)
     if not prove_chain(audit, remote, truck, seen.get("head")):
         return audit
-    check_recipient(audit.chain, key)
+    opener = Opener(remote, stream, key)
+    opener.check(audit.chain)
     proven = {batch["sha256"]: batch for batch in seen.get("files", [])}
     staged, files = home / _STAGED, []
     with _named_folder(staged):
@@ -58,7 +58,7 @@ def pull_stream(
                 path = staged / _staged_name(manifest)
                 size = proven.get(manifest.sha256, {}).get("size")
                 if not path.exists() and _size(home / _file_name(manifest)) != size:
-                    table = open_object(fetch_object(remote, manifest), manifest, key)
+                    table = opener.open(fetch_object(remote, manifest), manifest)
                     _write_whole(table, path)
                     audit.fetched += 1
                 files.append((manifest, path))

@@ -1,3 +1,4 @@
+import base64
 import dataclasses
 import hashlib
 import json
@@ -47,6 +48,7 @@ def test_nothing_about_the_race_stands_in_a_manifest(chain: list[bytes]) -> None
     manifest = open_manifest(chain[1], TRUCK.public)
     assert {field.name for field in dataclasses.fields(manifest)} == {
         "batch", "prev", "lo", "hi", "key", "sha256", "size", "recipients", "sealed_at", "digest",
+        "keyset", "rider_keys",
     }  # fmt: skip
 
 
@@ -84,10 +86,27 @@ def test_each_wrong_link_is_named(chain: list[bytes]) -> None:
         assert f"manifest s/{len(links) - 1:012d}" in str(caught.value)
 
 
+def payload_of(envelope: bytes) -> dict:
+    return json.loads(base64.b64decode(json.loads(envelope)["payload"]))
+
+
+def test_manifests_of_version_1_are_still_read(chain: list[bytes]) -> None:
+    old = {k: v for k, v in payload_of(chain[0]).items() if k not in {"keyset", "rider_keys"}}
+    signed = sign_document({**old, "version": 1}, PAYLOAD_TYPE, TRUCK)
+    manifest = open_manifest(signed, TRUCK.public)
+    assert (manifest.hi, manifest.keyset, manifest.rider_keys) == (5, None, ())
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        {"version": 2},
+        {"version": 3},
+        {"version": 1},
+        {"version": True},
+        {"keyset": 0},
+        {"keyset": "1"},
+        {"rider_keys": ["7"]},
+        {"rider_keys": None},
         {"seq": -1},
         {"seq": True},
         {"seq": "1"},
@@ -101,9 +120,6 @@ def test_each_wrong_link_is_named(chain: list[bytes]) -> None:
     ],
 )
 def test_a_signed_manifest_of_another_shape_is_refused(chain: list[bytes], change: dict) -> None:
-    import base64
-
-    payload = json.loads(base64.b64decode(json.loads(chain[0])["payload"]))
-    signed = sign_document({**payload, **change}, PAYLOAD_TYPE, TRUCK)
+    signed = sign_document({**payload_of(chain[0]), **change}, PAYLOAD_TYPE, TRUCK)
     with pytest.raises((Refused, Damaged)):
         check_chain("s", [signed], TRUCK.public)
