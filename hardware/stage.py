@@ -1,7 +1,9 @@
 """A stage as the organiser hands it over: a folder with stage.toml, route.gpx and CSV sheets."""
 
 import math
+import re
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +19,7 @@ from hardware.weather import Weather, read_weather
 
 __all__ = [
     "Checkpoint", "Circuit", "Route", "Stage", "Starter", "Weather",
-    "load_stage", "stage_files", "stage_from_files",
+    "load_stage", "stage_files", "stage_from_files", "stage_label",
 ]  # fmt: skip
 
 KINDS = ("road", "time-trial")
@@ -50,6 +52,17 @@ class Stage:
     startlist: tuple[Starter, ...]
     checkpoints: tuple[Checkpoint, ...]
     weather: tuple[Weather, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The name as rows, folders and keys carry it: a-z, 0-9 and -, 63 at most."""
+        return stage_label(self.name)
+
+
+def stage_label(name: str) -> str:
+    """What a stage's name is in ASCII: "Pau - Hautacam" is "pau-hautacam"."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:63].rstrip("-") or "stage"
 
 
 def load_stage(folder: Path) -> Stage:

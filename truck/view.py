@@ -223,6 +223,7 @@ class View:
             "impact": flags((fixes.status & 8) != 0),
             "battery": numbers(battery, battery == packet.NONE_BATTERY),
             **self._place(tick, bib, measured_at_us, si, live),
+            "stage": pa.repeat(self.race.stage.label if self.race else "", len(of)),
         }
         return table({name: columns[name] for name in _READINGS_ORDER})
 
@@ -264,7 +265,7 @@ _READINGS_ORDER = [
     "live", "measured_at", "heard_at", "received_at", "relay", "rssi_dbm", "latitude_deg",
     "longitude_deg", "altitude_m", "speed_mps", "course_deg", "power_w", "heart_rate_bpm",
     "cadence_rpm", "accuracy_m", "fix", "sos", "impact", "battery", "distance_m", "to_go_m",
-    "lateral_m", "gradient_pct", "lap", "quality",
+    "lateral_m", "gradient_pct", "lap", "quality", "stage",
 ]  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hardware.errors import Exit, Misconfigured
-from hardware.stage import load_stage, stage_files, stage_from_files
+from hardware.stage import load_stage, stage_files, stage_from_files, stage_label
 from truck.race.course import Course
 
 TOML = b'name = "Test"\nkind = "road"\n'
@@ -47,6 +47,21 @@ def test_name_kind_and_a_route_are_enough() -> None:
     stage = stage_from_files(files())
     assert (stage.name, stage.kind, stage.startlist, stage.start_at_s) == ("Test", "road", (), None)
     assert Course(stage).length_m == pytest.approx(10_000, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("Pau - Hautacam", "pau-hautacam"),
+        ("12", "12"),
+        ("Côte d’Or: l'Étape!", "cote-dor-l-etape"),
+        ("../../etc", "etc"),
+        ("東京", "stage"),
+        ("x" * 200, "x" * 63),
+    ],
+)
+def test_a_label_can_name_a_folder_whatever_the_stage_is_called(name: str, label: str) -> None:
+    assert stage_label(name) == label
 
 
 def test_a_folder_gives_the_same_stage_as_its_bytes(tmp_path: Path) -> None:

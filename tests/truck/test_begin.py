@@ -90,6 +90,21 @@ def test_a_stage_that_makes_no_course_is_not_journalled(truck: SmallTruck) -> No
     assert start(truck)[1] == 3
 
 
+def test_every_row_names_the_stage_in_force_also_in_a_view_made_again(truck: SmallTruck) -> None:
+    path = truck.config.stage / "stage.toml"
+    path.write_text(path.read_text().replace("Loop", "Pau - Hautacam"))
+    opened = truck.ride(70, from_s=3)
+    for _ in range(2):
+        rows = opened.store.cursor().execute(
+            "SELECT stage, min(row_id), count(*) FROM readings GROUP BY ALL ORDER BY min(row_id)"
+        )
+        assert rows.fetchall() == [("loop", 0, 9), ("pau-hautacam", 9, 210)]
+        truck.close(opened)
+        truck.home.view.unlink()
+        opened = truck.open()
+    truck.close(opened)
+
+
 def test_packets_of_a_device_revoked_later_stay_readable(truck: SmallTruck) -> None:
     path = truck.event.truck.folder / "roster.json"
     bound = dataclasses.replace(truck.event.revoking(1), bindings=())

@@ -51,6 +51,18 @@ def test_the_view_holds_every_packet_once_with_who_heard_it(
     assert answer["far"] == pytest.approx(SECONDS * 10, abs=60)
 
 
+def test_a_view_of_an_older_schema_is_made_again(tmp_path: Path) -> None:
+    truck = SmallTruck(tmp_path)
+    opened = truck.ride(3)
+    digests = opened.store.digests()
+    opened.store.cursor().execute("ALTER TABLE readings DROP COLUMN stage")
+    truck.close(opened)
+    opened = truck.open()
+    assert "made again" in opened.notes[0]
+    assert opened.store.digests() == digests
+    truck.close(opened)
+
+
 def delete(path: Path, _: random.Random) -> None:
     path.unlink()
 

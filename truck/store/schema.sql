@@ -36,7 +36,8 @@ CREATE TABLE readings (
     lateral_m       DOUBLE,
     gradient_pct    DOUBLE,
     lap             SMALLINT,
-    quality         TINYINT NOT NULL
+    quality         TINYINT NOT NULL,
+    stage           VARCHAR NOT NULL   -- the label of the stage in force; '' before there was one
 );
 
 -- further hearings of a packet: the same bytes from another relay, or again
