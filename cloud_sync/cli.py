@@ -14,6 +14,7 @@ from rich.progress import Progress
 
 from cloud_sync.audit import Audit, find_streams, verify_stream
 from cloud_sync.config import load_settings
+from cloud_sync.engines import cli as engines_cli
 from cloud_sync.keyring import (
     KeyHolder,
     create_key,
@@ -36,6 +37,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(engines_cli.app)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Url = Annotated[str, typer.Argument(help="A folder, file:///folder or s3://bucket/prefix.")]

@@ -1,0 +1,83 @@
+"""What pulls left in a folder, as files to read: proven, and each as the pull left it.
+
+A pull says in pull.json that it proved a stream whole, and which files hold its rows. Everything
+here goes by that list, never by the names in the folder.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cloud_sync.audit import SUMMARY
+from cloud_sync.batch import check_stream
+from hardware import keys
+from hardware.errors import Damaged, Misconfigured
+
+_SCHEMA = "cloud-sync.pull/"
+
+
+@dataclass(frozen=True)
+class PulledStream:
+    """One stream, proven; `files` hold its rows in order."""
+
+    name: str
+    rows: int
+    files: tuple[Path, ...]
+
+
+def read_pulled(folder: Path) -> list[PulledStream]:
+    """The streams pulled into a folder, or the one whose own folder it is.
+
+    Raises:
+        Misconfigured: nothing was pulled there, or what is there was not proven.
+        Damaged: a file is missing or is not as the pull left it.
+    """
+    homes = [path.parent for path in (folder / SUMMARY, *sorted(folder.glob(f"*/{SUMMARY}")))]
+    streams = [_read_stream(home) for home in homes if (home / SUMMARY).is_file()]
+    if not streams:
+        raise Misconfigured(
+            f"{folder} holds no pulled stream",
+            f"Pull into it first: `cloud-sync pull URL --to {folder}`.",
+        )
+    return streams
+
+
+def files_of(streams: Sequence[PulledStream]) -> list[Path]:
+    """All their files."""
+    return [path for stream in streams for path in stream.files]
+
+
+def _read_stream(home: Path) -> PulledStream:
+    path = home / SUMMARY
+    summary = keys.read_file(path, "the pull's summary")
+    try:
+        told = json.loads(summary)
+        known = str(told["schema"]).startswith(_SCHEMA)
+        verified = told["verified"] is True
+        stream = PulledStream(
+            check_stream(told["stream"]), int(told["rows"]), tuple(_files(home, told["files"]))
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise Misconfigured(
+            f"{path} is not what a pull left there", "Pull into an empty folder."
+        ) from error
+    if not (known and verified):
+        raise Misconfigured(
+            f"{path} does not say that stream {stream.name} was verified",
+            "Pull it again; what was not proven is not answered from.",
+        )
+    return stream
+
+
+def _files(home: Path, listed: list[dict[str, Any]]) -> list[Path]:
+    files = []
+    for entry in listed:
+        path = home / entry["file"]
+        if not path.resolve().is_relative_to(home.resolve()):
+            raise ValueError
+        if not path.is_file() or path.stat().st_size != entry["size"]:
+            raise Damaged(f"{path} is not as the pull left it. Pull again into {home.parent}.")
+        files.append(path)
+    return files
