@@ -36,7 +36,7 @@ class Sealer:
     """Seals one stream of a store into a spool folder.
 
     Args:
-        spool: Folder of the outbox and the sealed files; one sealing process at a time.
+        spool: Folder of the outbox and the sealed files; one sealing process a stream.
         stream: Name of truck and epoch.
         signing_key: The truck's.
         recipients: Two or more who may open the batches, so that one lost key loses nothing.
@@ -57,7 +57,8 @@ class Sealer:
         self._key, self._recipients = signing_key, recipients
         self._data = spool / data_prefix(stream)
         self._held = ExitStack()
-        self._held.enter_context(hold_lock(spool / "seal.lock", f"sealing into {spool}"))
+        sealing = f"sealing {stream} into {spool}"
+        self._held.enter_context(hold_lock(spool / f"{stream}.lock", sealing))
         with self._held:  # let go again if the rest fails
             self._outbox = self._held.enter_context(Outbox(spool, create=True))
             self._sweep()

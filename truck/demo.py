@@ -165,7 +165,7 @@ def account(cast: Cast, config: TruckConfig, say: Callable[[str], None]) -> dict
     latency = status["latency"]
     copy, batches, proven = table, 0, True  # a race that ended before it began has no stream
     if table.num_rows:
-        copy, batches, proven = _pull(cast, truck_keys.signing.public)
+        copy, batches, proven = _pull(cast, config.stream, truck_keys.signing.public)
     return {
         "schema": SCHEMA,
         "packets": {
@@ -185,7 +185,7 @@ def account(cast: Cast, config: TruckConfig, say: Callable[[str], None]) -> dict
         },
         "cloud": {
             "rows_stored": table.num_rows,
-            "rows_sealed": status["cloud"]["sealed"]["rows"],
+            "rows_sealed": _sealed(status["cloud"], config.stream),
             "rows_pulled": copy.num_rows,
             "batches": batches,
             "verified": proven and copy.equals(table.cast(copy.schema)),
@@ -213,16 +213,21 @@ def _stored(store: Store) -> dict[tuple[int, int, int], int]:
     return {(kid, boot, seq): count for kid, boot, seq, count in rows.fetchall()}
 
 
-def _pull(cast: Cast, truck_public: bytes) -> tuple[pa.Table, int, bool]:
+def _sealed(cloud: dict[str, Any], stream: str) -> int:
+    """How many rows of a stream are sealed."""
+    return sum(int(head["rows"]) for head in cloud["heads"] if head["stream"] == stream)
+
+
+def _pull(cast: Cast, stream: str, truck_public: bytes) -> tuple[pa.Table, int, bool]:
     """All rows of the cloud copy, in order; of how many batches; whether its chain was proven."""
     pulled = json.loads(
         cast.call(
-            "cloud_sync", "pull", str(cast.cloud), "--to", str(cast.pulled),
+            "cloud_sync", "pull", str(cast.cloud), "--to", str(cast.pulled), "--stream", stream,
             "--key", str(cast.folder / "operations.key"),
             "--truck", truck_public.hex(), "--json",
         )
     )["streams"][0]  # fmt: skip
-    files = sorted(str(path) for path in cast.pulled.rglob("*.parquet"))
+    files = sorted(str(path) for path in (cast.pulled / stream).rglob("*.parquet"))
     rows = ds.dataset(files).to_table().sort_by("row_id")
     return rows, int(pulled["batches"]), bool(pulled["verified"])
 

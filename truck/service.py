@@ -11,7 +11,7 @@ A thread that ends unexpectedly ends the truck: stopping is a crash, and a start
 
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from truck.live import Live
 from truck.opening import Progress, TruckKeys, begin, open_truck, remember
 from truck.pipeline import Pipeline
 from truck.questions import Questions
+from truck.replication import Replication, Turn
 from truck.serve.feed import encode_course, encode_frame
 from truck.serve.http import Hub, serve
 from truck.serve.operator import Operator
@@ -42,7 +43,6 @@ from truck.store.export import Readings, query
 
 STATUS_SCHEMA = "truck.status/1"
 _FRAME_S = 1.0
-_SEAL_LOOK_S = 0.5
 
 
 class Service:
@@ -62,6 +62,7 @@ class Service:
         self._stop = threading.Event()
         self._error: BaseException | None = None
         self.alarms = Alarms()
+        self._sealing = ExitStack()
         self._credentials = Credentials(config.credentials)
         truck_keys = TruckKeys.read(self._credentials)
         self._credentials.check_tls()
@@ -101,18 +102,20 @@ class Service:
         self._desk = Desk(
             view.rulings, known, journal, self._handover, truck_keys.signing, now_us
         )  # fmt: skip
-        self._source = Readings(lambda: self._keeper.store)
+        source = Readings(lambda: self._keeper.store)
         recipients = [read_recipient(path) for path in config.recipients]
-        self._sealer = (
-            Sealer(folder.outbox, config.stream, truck_keys.signing, recipients)
-            if recipients
-            else None
-        )
-        if self._sealer is None:
+        turns: list[Turn] = []
+        if recipients:
+            sealer = self._sealing.enter_context(
+                closing(Sealer(folder.outbox, config.stream, truck_keys.signing, recipients))
+            )
+            turns.append(lambda now_s, flush: sealer.seal_due(source, now_s, flush=flush))
+        else:
             self.alarms.set(
                 "cloud", "nobody is named to open the cloud copy, so nothing is sealed",
                 "Make two keys with `cloud-sync keygen` and name them under recipients.",
             )  # fmt: skip
+        self._replication = Replication(turns, self.alarms, self._clock.now_s)
         self._operator = Operator(_token(folder.token), self._desk.ask)
         self._hub = Hub()
         self._course = encode_course(view.race.stage, view.race.course)
@@ -123,7 +126,7 @@ class Service:
         Raises:
             TruckError: what ended the truck.
         """
-        with ExitStack() as held:
+        with self._sealing, ExitStack() as held:
             held.callback(self._opened.journal.close)
             held.callback(lambda: self._keeper.store.close())
             held.callback(self._pipeline.close)
@@ -149,7 +152,7 @@ class Service:
             "custody": self._keep_custody,
             "live": self._show,
             "keeper": self._keep_view,
-            "replicate": self._replicate,
+            "replicate": self._replication.run,
         }
         flow = Flow(loops, self._fail)
         try:
@@ -209,7 +212,7 @@ class Service:
         }
 
     def _cloud(self, now_s: float) -> dict[str, Any]:
-        if self._sealer is None:
+        if not self._config.recipients:
             return {"state": "off"}
         try:
             return spool_status(self._home.outbox, now_s)
@@ -256,22 +259,6 @@ class Service:
     def _keep_view(self, end: threading.Event) -> None:
         while not end.is_set() or self._keeper.behind_records:
             self._keeper.turn(0.2)
-
-    def _replicate(self, end: threading.Event) -> None:
-        if self._sealer is None:
-            return
-        while not end.wait(_SEAL_LOOK_S):
-            self._seal(self._sealer, flush=False)
-        self._seal(self._sealer, flush=True)
-        self._sealer.close()
-
-    def _seal(self, sealer: Sealer, *, flush: bool) -> None:
-        try:
-            sealer.seal_due(self._source, self._clock.now_s(), flush=flush)
-        except (Unavailable, Damaged, Misconfigured) as error:
-            self.alarms.set("cloud", str(error), "Free space in the outbox, or mend what it says.")
-        else:
-            self.alarms.clear("cloud")
 
     def _supervise(self) -> None:
         """Once a second: the broker lives, the link to it holds, the status is written."""
