@@ -18,6 +18,7 @@ from cloud_sync.batch import BatchName, check_stream, data_prefix, manifest_pref
 from cloud_sync.keyring import KeyHolder
 from cloud_sync.manifest import ENVELOPE_BYTES_MAX, Manifest, check_chain
 from cloud_sync.opening import Opener
+from cloud_sync.packs import FIRST_PART
 from cloud_sync.remote import NotThere, Remote
 from hardware.errors import Damaged, Misconfigured
 
@@ -64,7 +65,7 @@ def find_streams(remote: Remote, stream: str | None, known: Path | None = None) 
     if stream is not None:
         return [check_stream(stream)]
     pulled = {path.parent.name for path in known.glob(f"*/{SUMMARY}")} if known else set()
-    found = sorted(pulled.union(remote.streams()))
+    found = sorted(pulled.union(remote.streams()) - {FIRST_PART})
     if not found:
         raise Misconfigured(
             f"{remote.name} holds no stream", "Check the address, or push to it first."

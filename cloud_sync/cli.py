@@ -24,6 +24,7 @@ from cloud_sync.keyring import (
 )
 from cloud_sync.lock import hold_lock
 from cloud_sync.outbox import Entry, Outbox
+from cloud_sync.pack_cli import app as pack_app
 from cloud_sync.pull import pull_stream
 from cloud_sync.push import Pusher
 from cloud_sync.remote import open_remote
@@ -38,6 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(engines_cli.app)
+app.add_typer(pack_app, name="pack")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Url = Annotated[str, typer.Argument(help="A folder, file:///folder or s3://bucket/prefix.")]
