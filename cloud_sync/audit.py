@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cloud_sync.batch import BatchName, check_stream, data_prefix, manifest_prefix
+from cloud_sync.key_audit import KeyAudit, Trust, audit_keys
 from cloud_sync.keyring import KeyHolder
 from cloud_sync.manifest import ENVELOPE_BYTES_MAX, Manifest, check_chain
 from cloud_sync.opening import Opener
@@ -25,6 +26,8 @@ from hardware.errors import Damaged, Misconfigured
 SUMMARY = "pull.json"
 _THREADS = 8
 _MANIFEST = re.compile(r"\d{12}\.json", re.ASCII)
+
+NOBODY_ELSE = Trust()
 
 Progress = Callable[[int, int], None]
 
@@ -38,6 +41,11 @@ class Audit:
     unlisted: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     fetched: int = 0
+    keys: KeyAudit | None = None
+
+    def opener(self, remote: Remote, key: KeyHolder) -> Opener:
+        """What opens the objects of this stream with `key`."""
+        return Opener(remote, self.stream, key, self.keys.erased if self.keys else {})
 
     def summary(self) -> dict[str, Any]:
         """As it is shown and, after a pull, kept."""
@@ -51,6 +59,7 @@ class Audit:
             "head": {"seq": head.batch.seq, "sha256": head.digest} if head else None,
             "sealed_at": head.sealed_at if head else None,
             "fetched": self.fetched,
+            **(self.keys.summary() if self.keys else {}),
             "unlisted": self.unlisted,
             "failures": self.failures,
         }
@@ -74,13 +83,18 @@ def find_streams(remote: Remote, stream: str | None, known: Path | None = None) 
 
 
 def verify_stream(
-    remote: Remote, stream: str, truck: bytes, key: KeyHolder | None, progress: Progress
+    remote: Remote,
+    stream: str,
+    truck: bytes,
+    key: KeyHolder | None,
+    progress: Progress,
+    trust: Trust = NOBODY_ELSE,
 ) -> Audit:
     """Prove chain and objects, without publishing; with a key also that each object opens."""
     audit = Audit(stream)
-    if not prove_chain(audit, remote, truck, None):
+    if not prove_chain(audit, remote, truck, None, trust):
         return audit
-    opener = None if key is None else Opener(remote, stream, key)
+    opener = None if key is None else audit.opener(remote, key)
     if opener is not None:
         opener.check(audit.chain)
     for place, manifest in enumerate(audit.chain):
@@ -117,8 +131,14 @@ def fetch_object(remote: Remote, manifest: Manifest) -> bytes:
     return data
 
 
-def prove_chain(audit: Audit, remote: Remote, truck: bytes, head: dict[str, Any] | None) -> bool:
-    """Fill in the chain, the objects it does not name, and whether it ends where it was seen."""
+def prove_chain(
+    audit: Audit,
+    remote: Remote,
+    truck: bytes,
+    head: dict[str, Any] | None,
+    trust: Trust = NOBODY_ELSE,
+) -> bool:
+    """Fill in the chain, its keys, objects it does not name, and if it ends where it was seen."""
     with named_failure(audit):
         envelopes = _fetch_manifests(remote, audit.stream)
         audit.chain = check_chain(audit.stream, envelopes, truck)
@@ -129,6 +149,8 @@ def prove_chain(audit: Audit, remote: Remote, truck: bytes, head: dict[str, Any]
         listed = {manifest.key for manifest in audit.chain}
         served = remote.keys(data_prefix(audit.stream))
         audit.unlisted = [name for name in served if name not in listed]
+        audit.keys = audit_keys(remote, audit.stream, audit.chain, trust)
+        audit.failures += audit.keys.failures
     return not audit.failures
 
 

@@ -5,6 +5,9 @@ their row ranges abut. Names in the remote:
 
     <stream>/data/<seq:012d>-<sha16>.parquet    the sealed rows
     <stream>/manifest/<seq:012d>.json           the signed commit point, created once
+    <stream>/keys/                              key sets, grants, and riders' keys
+
+The biometrics of stream X, by the same row ids, are stream X.bio.
 """
 
 import re
@@ -13,9 +16,9 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from cloud_sync.remote import DOCTOR
 from hardware.errors import Misconfigured
 
+_BIOMETRICS = ".bio"
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -61,9 +64,24 @@ def manifest_prefix(stream: str) -> str:
     return f"{stream}/manifest/"
 
 
+def biometrics_of(stream: str) -> str:
+    """The stream of the biometrics that belong to a stream's rows, by row_id."""
+    return f"{stream}{_BIOMETRICS}"
+
+
+def is_biometrics(stream: str) -> bool:
+    """Whether a stream carries biometrics."""
+    return stream.endswith(_BIOMETRICS)
+
+
+def keys_prefix(stream: str) -> str:
+    """The folder of a stream's key documents."""
+    return f"{stream}/keys/"
+
+
 def is_stream(name: str) -> bool:
     """Whether a name may name a folder and a key."""
-    return _STREAM.fullmatch(name) is not None and name != DOCTOR
+    return _STREAM.fullmatch(name) is not None
 
 
 def check_stream(stream: str) -> str:
@@ -75,7 +93,6 @@ def check_stream(stream: str) -> str:
     if not is_stream(stream):
         raise Misconfigured(
             f"{stream!r} cannot name a stream",
-            "Use 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit, and not"
-            " 'doctor'.",
+            "Use 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit.",
         )
     return stream

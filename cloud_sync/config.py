@@ -24,6 +24,8 @@ class Settings(BaseSettings):
     to: str | None = None
     key: str | None = None
     truck: str | None = None
+    root: str | None = None
+    cloud: str | None = None
 
     @classmethod
     def settings_customise_sources(
@@ -38,13 +40,21 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
-def load_settings(to: str | None, key: str | None, truck: str | None) -> Settings:
+def load_settings(
+    to: str | None,
+    key: str | None,
+    truck: str | None,
+    root: str | None = None,
+    cloud: str | None = None,
+) -> Settings:
     """The settings of this call; None where a flag was not given.
 
     Raises:
         Misconfigured: when the file is no TOML or says something unknown.
     """
-    flags: dict[str, Any] = {"to": to, "key": key, "truck": truck}
+    flags: dict[str, Any] = {
+        "to": to, "key": key, "truck": truck, "root": root, "cloud": cloud,
+    }  # fmt: skip
     given = {name: value for name, value in flags.items() if value is not None}
     try:
         return Settings(**given)
@@ -55,5 +65,5 @@ def load_settings(to: str | None, key: str | None, truck: str | None) -> Setting
         field = ".".join(map(str, first["loc"]))
         raise Misconfigured(
             f"{FILE} or CLOUD_SYNC_{field.upper()}: {field}: {first['msg']}",
-            "Known are to, key and truck.",
+            "Known are to, key, truck, root and cloud.",
         ) from error

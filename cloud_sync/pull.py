@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from cloud_sync.audit import (
+    NOBODY_ELSE,
     SUMMARY,
     Audit,
     Progress,
@@ -22,9 +23,9 @@ from cloud_sync.audit import (
     named_failure,
     prove_chain,
 )
+from cloud_sync.key_audit import Trust
 from cloud_sync.keyring import KeyHolder
 from cloud_sync.manifest import Manifest
-from cloud_sync.opening import Opener
 from cloud_sync.remote import Remote
 from cloud_sync.sealed_parquet import write_plain
 from hardware import keys
@@ -34,7 +35,13 @@ _STAGED = ".staged"
 
 
 def pull_stream(
-    remote: Remote, stream: str, dest: Path, truck: bytes, key: KeyHolder, progress: Progress
+    remote: Remote,
+    stream: str,
+    dest: Path,
+    truck: bytes,
+    key: KeyHolder,
+    progress: Progress,
+    trust: Trust = NOBODY_ELSE,
 ) -> Audit:
     """Prove a stream and publish it as DEST/<stream>/readings-<seq>.parquet with a pull.json.
 
@@ -45,9 +52,9 @@ def pull_stream(
     """
     audit, home = Audit(stream), dest / stream
     seen = _read_summary(home)
-    if not prove_chain(audit, remote, truck, seen.get("head")):
+    if not prove_chain(audit, remote, truck, seen.get("head"), trust):
         return audit
-    opener = Opener(remote, stream, key)
+    opener = audit.opener(remote, key)
     opener.check(audit.chain)
     proven = {batch["sha256"]: batch for batch in seen.get("files", [])}
     staged, files = home / _STAGED, []

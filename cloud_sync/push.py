@@ -12,10 +12,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from secrets import SystemRandom
+from typing import TypeVar
 
 from cloud_sync.outbox import Entry, Outbox, State
-from cloud_sync.put import put_proven
-from cloud_sync.remote import Remote
+from cloud_sync.remote import AlreadyThere, NotThere, Remote
 from hardware.clock import Clock
 from hardware.errors import Damaged, Misconfigured, TruckError, Unavailable
 
@@ -27,6 +27,28 @@ _IDLE_S = 0.5
 _IDLE_NOTE_S = 5.0
 
 Progress = Callable[[Entry], None]
+_Work = TypeVar("_Work")
+
+
+def put_proven(remote: Remote, key: str, data: bytes) -> None:
+    """Store `data` under `key` and see it there.
+
+    Raises:
+        Unavailable: when it is not there yet; try again with the same bytes.
+        Damaged: when the key holds other bytes.
+    """
+    # AlreadyThere is ours, its answer lost, or another's: the bytes will tell
+    with contextlib.suppress(AlreadyThere):
+        remote.put_new(key, data)
+    try:
+        served = remote.get(key, len(data))
+    except NotThere as error:
+        raise Unavailable(f"{remote.name}/{key} was stored and is not there") from error
+    if served != data:
+        raise Damaged(
+            f"{remote.name}/{key} holds other bytes than ours: another truck, or this one before"
+            " its disk was restored, wrote there; begin a new epoch (another stream name)"
+        )
 
 
 class Pusher:
@@ -94,9 +116,12 @@ class Pusher:
         """Commit all that waits now; whether there was any."""
         self._release()
         waiting = self._outbox.waiting()
-        if not waiting:
+        documents = self._documents()  # looked for after: a batch's keys were there before it
+        if not waiting and not documents:
             return False
         self._note("pushing")
+        for document in _in_order(self._store_document, documents, self._stop):
+            self._remove(document)
         for entry in _in_order(self._store, waiting, self._stop):
             self._outbox.move(entry.batch, State.STORED)
             put_proven(self._remote, entry.batch.manifest_key(), entry.manifest)
@@ -121,14 +146,31 @@ class Pusher:
             raise Damaged(f"the sealed file of batch {entry.batch} has changed on disk: {path}")
         put_proven(self._remote, entry.key, data)
 
+    def _documents(self) -> list[Path]:
+        """Key documents that no batch may go before: `<stream>/keys/...` of the spool."""
+        return sorted(self._spool.glob("*/keys/**/*.json"))
+
+    def _store_document(self, path: Path) -> None:
+        """Bring one key document into the remote, proven; runs beside others."""
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return  # it was erased meanwhile
+        except OSError as error:
+            raise Damaged(f"the key document {path} cannot be read: {error.strerror}") from error
+        put_proven(self._remote, path.relative_to(self._spool).as_posix(), data)
+
     def _release(self) -> None:
         """Remove local files of committed batches."""
         for entry in self._outbox.releasable():
-            try:
-                (self._spool / entry.key).unlink(missing_ok=True)
-            except OSError as error:
-                raise Unavailable(f"cannot remove {entry.key}: {error.strerror}") from error
+            self._remove(self._spool / entry.key)
             self._outbox.move(entry.batch, State.RELEASED)
+
+    def _remove(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise Unavailable(f"cannot remove {path}: {error.strerror}") from error
 
     def _idle(self) -> None:
         last = self._outbox.pusher()
@@ -148,8 +190,8 @@ class Pusher:
 
 
 def _in_order(
-    work: Callable[[Entry], None], entries: Sequence[Entry], stop: threading.Event
-) -> Iterator[Entry]:
+    work: Callable[[_Work], None], entries: Sequence[_Work], stop: threading.Event
+) -> Iterator[_Work]:
     """Run `work` on a few entries at a time; yield each when it and all before it are done.
 
     The threads are daemons: an upload that hangs in a dead link must not hold up the exit, and

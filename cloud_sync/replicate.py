@@ -8,6 +8,7 @@ a batch. When the data key is forgotten the truck cannot open the file any more.
 """
 
 import hashlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,9 +18,12 @@ import pyarrow as pa
 
 from cloud_sync.batch import BatchName, BatchSource, check_stream, data_prefix
 from cloud_sync.keyring import Recipient
+from cloud_sync.keyset import keyset_key
 from cloud_sync.lock import hold_lock
 from cloud_sync.manifest import NO_PREVIOUS, sign_manifest
 from cloud_sync.outbox import Entry, Outbox
+from cloud_sync.recipients import InForce, Recipients, named_one_by_one
+from cloud_sync.rider_keys import RiderKeys
 from cloud_sync.sealed_parquet import holds_rows, is_same, read_sealed, write_sealed
 from hardware import keys
 from hardware.errors import Damaged, Misconfigured, Unavailable
@@ -29,6 +33,7 @@ BYTES_MAX = 1 << 20
 ROWS_MAX = 50_000
 _FIRST_BYTES_PER_ROW = 40.0
 AGE_MAX_S = 5.0
+BIOMETRICS_AGE_MAX_S = 30.0  # nobody waits for them, and small batches are mostly riders' tags
 _TEMPORARY = ".sealing.tmp"
 
 
@@ -46,15 +51,21 @@ class Sealer:
     """
 
     def __init__(
-        self, spool: Path, stream: str, signing_key: SigningKey, recipients: list[Recipient]
+        self,
+        spool: Path,
+        stream: str,
+        signing_key: SigningKey,
+        recipients: Sequence[Recipient] | Recipients,
+        riders: RiderKeys | None = None,
+        age_s_max: float = AGE_MAX_S,
     ) -> None:
-        if len({recipient.key_id for recipient in recipients}) < 2:
-            raise Misconfigured(
-                "sealing needs two different recipients",
-                "Name the operations key and one kept offline for recovery.",
-            )
+        if not callable(recipients):
+            recipients = named_one_by_one(recipients)
+        recipients()  # refuses what cannot be sealed to before anything is held
         self._spool, self._stream = spool, check_stream(stream)
         self._key, self._recipients = signing_key, recipients
+        self._riders, self._age_s_max = riders, age_s_max
+        self._keyset: int | None = None
         self._data = spool / data_prefix(stream)
         self._held = ExitStack()
         sealing = f"sealing {stream} into {spool}"
@@ -71,8 +82,8 @@ class Sealer:
     def seal_due(self, source: BatchSource, now_s: float, *, flush: bool = False) -> int:
         """Seal as many batches as are due, and return how many.
 
-        Due is a batch of about 1 MiB, as the rows before compressed; with `flush`, or AGE_MAX_S
-        after the last sealing, whatever is pending.
+        Due is a batch of about 1 MiB, as the rows before compressed; with `flush`, or
+        `age_s_max` after the last sealing, whatever is pending.
 
         Raises:
             Damaged: when the source lost rows, or a file does not hold what was sealed into it.
@@ -80,7 +91,7 @@ class Sealer:
         """
         if self._due_from_s is None:
             self._due_from_s = now_s
-        tail_too = flush or now_s - self._due_from_s >= AGE_MAX_S
+        tail_too = flush or now_s - self._due_from_s >= self._age_s_max
         try:
             sealed = self._seal_due(source, now_s, tail_too)
         except (Damaged, Unavailable, Misconfigured) as error:
@@ -129,28 +140,45 @@ class Sealer:
         batch = BatchName(self._stream, self._head.batch.seq + 1 if self._head else 0)
         if not holds_rows(table, lo, hi):
             raise Damaged(f"the store did not hand over rows {lo} to {hi} for batch {batch}")
-        data, sha256 = self._write(table, batch)
+        to = self._recipients()
+        self._lay_out_keyset(to)
+        rider_keys: list[str] = []
+        if self._riders is not None:
+            table, rider_keys = self._riders.seal(table, batch, to)
+        data, sha256 = self._write(table, batch, to.recipients)
         manifest, digest = sign_manifest(
             batch,
             prev=self._head.digest if self._head else NO_PREVIOUS,
             rows=(lo, hi),
             sha256=sha256,
             size=len(data),
-            recipients=[recipient.key_id for recipient in self._recipients],
+            recipients=[recipient.key_id for recipient in to.recipients],
             now_s=now_s,
             key=self._key,
+            keyset=to.keyset,
+            rider_keys=rider_keys,
         )
         entry = Entry(batch, lo, hi, sha256, len(data), manifest, digest, now_s)
         self._outbox.append(entry)
         self._head = entry
+        if self._riders is not None:
+            self._riders.note_named(rider_keys)
         if len(data) >= BYTES_MAX // 4:  # in small ones footer and envelope outweigh the rows
             self._bytes_per_row = len(data) / (hi - lo)
 
-    def _write(self, table: pa.Table, batch: BatchName) -> tuple[bytes, str]:
+    def _lay_out_keyset(self, to: InForce) -> None:
+        """Lay the key set of the next batch into the spool, for the pusher."""
+        if to.keyset is not None and to.keyset != self._keyset:
+            keys.write_file(self._spool / keyset_key(self._stream, to.keyset), to.signed, 0o644)
+            self._keyset = to.keyset
+
+    def _write(
+        self, table: pa.Table, batch: BatchName, recipients: Sequence[Recipient]
+    ) -> tuple[bytes, str]:
         """The sealed file, durable under its name; its bytes and their SHA-256."""
         temporary = self._data / _TEMPORARY
         try:
-            data_key = write_sealed(table, temporary, batch, self._recipients)
+            data_key = write_sealed(table, temporary, batch, recipients)
             with ThreadPoolExecutor(1) as disk:  # the disk works while the file is opened again
                 durable = disk.submit(keys.sync, temporary)
                 data = temporary.read_bytes()

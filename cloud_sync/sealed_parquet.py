@@ -101,6 +101,29 @@ def read_sealed(data: bytes, batch: BatchName, unwrap: Callable[[str], bytes]) -
     return table
 
 
+def read_data_key(data: bytes, batch: BatchName, unwrap: Callable[[str], bytes]) -> bytes:
+    """The data key of a sealed file, proven by its footer; `unwrap` opens the envelope.
+
+    Raises:
+        Damaged: when the footer does not open with it.
+    """
+    found: list[bytes] = []
+
+    def keep(envelope: str) -> bytes:
+        found.append(unwrap(envelope))
+        return found[-1]
+
+    client = _Opener(batch, keep)
+    try:
+        properties = pe.CryptoFactory(lambda _: client).file_decryption_properties(
+            pe.KmsConnectionConfig()
+        )
+        pq.read_metadata(pa.BufferReader(data), decryption_properties=properties)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise Damaged(f"the object of batch {batch} does not open: {_first_line(error)}") from error
+    return found[-1]
+
+
 def write_plain(table: pa.Table, path: Path, **options: Any) -> None:
     """Write `table` as Parquet, zstd, in the encodings of this room."""
     text, deltas = [], {}

@@ -151,6 +151,7 @@ def save_settings(cls: type[_Settings], path: Path, fields: dict[str, Any]) -> _
     lines = [
         f"{name} = {json.dumps(value, default=str, ensure_ascii=False)}"
         for name, value in fields.items()
+        if value is not None
     ]
     text = f"# Written by `{path.stem} init`; flags and the environment override it.\n"
     keys.write_file(path, (text + "\n".join(lines) + "\n").encode(), 0o644)

@@ -88,6 +88,8 @@ class Cast:
             "--page-port", str(self.page_port),
             "--recipient", str(self.folder / "operations.pub"),
             "--recipient", str(self.folder / "recovery.pub"),
+            "--bio-recipient", str(self.folder / "medical.pub"),
+            "--bio-recipient", str(self.folder / "recovery.pub"),
         ]]  # fmt: skip
         for name, port in zip(self.relays, self._radio_ports, strict=True):
             commands += [[

@@ -44,9 +44,18 @@ def init(
     recipient: Annotated[
         list[Path] | None, typer.Option(help="Public key of one who may open the cloud copy.")
     ] = None,
+    bio_recipient: Annotated[
+        list[Path] | None, typer.Option(help="Of one who may open heart rates, power and cadence.")
+    ] = None,
+    keyset: Annotated[
+        Path | None, typer.Option(help="Instead of these: a key set, signed by an offline root.")
+    ] = None,
+    keyset_root: Annotated[
+        str | None, typer.Option(help="The root's public key: 64 hex digits, or a file of them.")
+    ] = None,
 ) -> None:
     """Make a truck's home. Keep the credentials on a stick, not on this disk."""
-    from cloud_sync.keyring import read_recipient
+    from cloud_sync.keyring import read_recipient, read_truck_public
     from hardware.stage import load_stage
     from truck.opening import read_roster
     from truck.race.course import Course
@@ -58,7 +67,7 @@ def init(
     read_roster(held, None)
     held.check_tls()
     Course(load_stage(stage))
-    for path in recipient or []:
+    for path in [*(recipient or []), *(bio_recipient or [])]:
         read_recipient(path)
     fields = {
         "name": name,
@@ -69,6 +78,9 @@ def init(
         "broker_port": broker_port,
         "page_port": page_port,
         "recipients": [str(path.resolve()) for path in recipient or []],
+        "bio_recipients": [str(path.resolve()) for path in bio_recipient or []],
+        "keyset": None if keyset is None else keyset.resolve(),
+        "keyset_root": None if keyset_root is None else read_truck_public(keyset_root).hex(),
     }
     config = home.save_settings(TruckConfig, at_home.config, fields)
     typer.echo(f"{folder} is ready; stream {config.stream}. Start it: truck run {folder}")

@@ -3,8 +3,9 @@
 import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hardware import topics
@@ -24,6 +25,9 @@ class TruckConfig(BaseSettings):
     page_host: str = "127.0.0.1"
     page_port: int = Field(8080, ge=1, le=65535)
     recipients: list[Path] = Field(default_factory=list)
+    bio_recipients: list[Path] = Field(default_factory=list)
+    keyset: Path | None = None
+    keyset_root: str | None = None
     tick_s: float = Field(0.2, ge=0.05, le=1.0)
     free_bytes_min: int = Field(256 << 20, ge=0)
 
@@ -33,6 +37,14 @@ class TruckConfig(BaseSettings):
         if not topics.is_name(name) or len(name) > 15:
             raise ValueError("must be a-z, 0-9 and -, 15 at most")
         return name
+
+    @model_validator(mode="after")
+    def _one_way_to_name_recipients(self) -> Self:
+        if (self.keyset is None) != (self.keyset_root is None):
+            raise ValueError("keyset and keyset_root go together")
+        if self.keyset is not None and (self.recipients or self.bio_recipients):
+            raise ValueError("name recipients one by one or by a key set, not both")
+        return self
 
     @property
     def stream(self) -> str:

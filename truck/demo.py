@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from cloud_sync.batch import biometrics_of
 from cloud_sync.keyring import create_key
 from cloud_sync.status import spool_status
 from hardware import clock
@@ -35,7 +36,7 @@ from truck.cast import Cast
 from truck.config import TruckConfig
 from truck.opening import TruckKeys
 from truck.store.append import Store
-from truck.store.export import Readings
+from truck.store.export import Readings, biometrics
 
 SCHEMA = "truck.demo/1"
 UP_S_MAX = 30.0
@@ -88,7 +89,7 @@ def set_the_stage(folder: Path, script: Script) -> Cast:
         cast.stage, course, starters, name="Demonstration", start_at_s=race_clock.now_s(),
         checkpoints=checkpoints_of(course),
     )  # fmt: skip
-    for name in ("operations", "recovery"):
+    for name in ("operations", "medical", "recovery"):
         create_key(folder / name)
     cast.prepare(broker_tls=find_mosquitto() is not None)
     return cast
@@ -157,15 +158,20 @@ def account(cast: Cast, config: TruckConfig, say: Callable[[str], None]) -> dict
     try:
         stored = _stored(store)
         table = Readings(lambda: store).rows(0, store.row_end())
+        bodies = biometrics(lambda: store).rows(0, store.row_end())
         doubled, refused = store.counts()[1], store.refused()
     finally:
         store.close()
     heard = heard_by_relays(cast)
     status = cast.truck_status()
     latency = status["latency"]
-    copy, batches, proven = table, 0, True  # a race that ended before it began has no stream
+    # a race that ended before it began has no stream
+    copy, batches, proven = table, 0, True
+    bodies_copy, _, bodies_proven = bodies, 0, True
     if table.num_rows:
-        copy, batches, proven = _pull(cast, config.stream, truck_keys.signing.public)
+        public, stream = truck_keys.signing.public, config.stream
+        copy, batches, proven = _pull(cast, stream, public, "operations")
+        bodies_copy, _, bodies_proven = _pull(cast, biometrics_of(stream), public, "medical")
     return {
         "schema": SCHEMA,
         "packets": {
@@ -188,7 +194,11 @@ def account(cast: Cast, config: TruckConfig, say: Callable[[str], None]) -> dict
             "rows_sealed": _sealed(status["cloud"], config.stream),
             "rows_pulled": copy.num_rows,
             "batches": batches,
-            "verified": proven and copy.equals(table.cast(copy.schema)),
+            "biometrics_pulled": bodies_copy.num_rows,
+            "verified": proven
+            and bodies_proven
+            and _is_same(copy, table)
+            and _is_same(bodies_copy, bodies),
         },
     }
 
@@ -218,12 +228,17 @@ def _sealed(cloud: dict[str, Any], stream: str) -> int:
     return sum(int(head["rows"]) for head in cloud["heads"] if head["stream"] == stream)
 
 
-def _pull(cast: Cast, stream: str, truck_public: bytes) -> tuple[pa.Table, int, bool]:
-    """All rows of the cloud copy, in order; of how many batches; whether its chain was proven."""
+def _is_same(copy: pa.Table, table: pa.Table) -> bool:
+    """Whether every value of `table` came back."""
+    return bool(copy.select(table.column_names).equals(table.cast(table.schema)))
+
+
+def _pull(cast: Cast, stream: str, truck_public: bytes, key: str) -> tuple[pa.Table, int, bool]:
+    """All rows of a stream, in order; of how many batches; whether its chain was proven."""
     pulled = json.loads(
         cast.call(
             "cloud_sync", "pull", str(cast.cloud), "--to", str(cast.pulled), "--stream", stream,
-            "--key", str(cast.folder / "operations.key"),
+            "--key", str(cast.folder / f"{key}.key"),
             "--truck", truck_public.hex(), "--json",
         )
     )["streams"][0]  # fmt: skip

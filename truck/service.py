@@ -11,12 +11,11 @@ A thread that ends unexpectedly ends the truck: stopping is a crash, and a start
 
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from cloud_sync.keyring import read_recipient
-from cloud_sync.replicate import Sealer
+from cloud_sync.cloud_copy import Access, CloudCopy
 from cloud_sync.status import spool_status
 from hardware import clock, home, keys
 from hardware.errors import Damaged, Misconfigured, TruckError, Unavailable
@@ -39,7 +38,7 @@ from truck.replication import Replication, Turn
 from truck.serve.feed import encode_course, encode_frame
 from truck.serve.http import Hub, serve
 from truck.serve.operator import Operator
-from truck.store.export import Readings, query
+from truck.store.export import Readings, biometrics, query
 
 STATUS_SCHEMA = "truck.status/1"
 _FRAME_S = 1.0
@@ -102,14 +101,15 @@ class Service:
         self._desk = Desk(
             view.rulings, known, journal, self._handover, truck_keys.signing, now_us
         )  # fmt: skip
-        source = Readings(lambda: self._keeper.store)
-        recipients = [read_recipient(path) for path in config.recipients]
+        access = Access(config.recipients, config.bio_recipients, config.keyset, config.keyset_root)
+        copy = CloudCopy(
+            folder.outbox, config.stream, truck_keys.signing, truck_keys.store, access,
+            Readings(lambda: self._keeper.store), biometrics(lambda: self._keeper.store),
+        )  # fmt: skip
+        self._sealing.callback(copy.close)
         turns: list[Turn] = []
-        if recipients:
-            sealer = self._sealing.enter_context(
-                closing(Sealer(folder.outbox, config.stream, truck_keys.signing, recipients))
-            )
-            turns.append(lambda now_s, flush: sealer.seal_due(source, now_s, flush=flush))
+        if copy.turns:
+            turns = [*copy.turns, lambda *_: self._tell_of(copy)]
         else:
             self.alarms.set(
                 "cloud", "nobody is named to open the cloud copy, so nothing is sealed",
@@ -119,6 +119,12 @@ class Service:
         self._operator = Operator(_token(folder.token), self._desk.ask)
         self._hub = Hub()
         self._course = encode_course(view.race.stage, view.race.course)
+
+    def _tell_of(self, copy: CloudCopy) -> None:
+        if copy.problem:
+            self.alarms.set("keyset", copy.problem, "Until then the one held is sealed by.")
+        else:
+            self.alarms.clear("keyset")
 
     def run(self) -> None:
         """Run until `stop`; everything is closed and sealed when this returns.
@@ -212,7 +218,7 @@ class Service:
         }
 
     def _cloud(self, now_s: float) -> dict[str, Any]:
-        if not self._config.recipients:
+        if not (self._config.recipients or self._config.keyset):
             return {"state": "off"}
         try:
             return spool_status(self._home.outbox, now_s)

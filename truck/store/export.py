@@ -13,14 +13,19 @@ QUERY_S_MAX = 10.0
 QUERY_ROWS_MAX = 1_000_000
 
 
+_READINGS = "* EXCLUDE (power_w, heart_rate_bpm, cadence_rpm)"
+_BIOMETRICS = "row_id, stage, bib, power_w, heart_rate_bpm, cadence_rpm"
+
+
 class Readings:
     """The rows replication reads; a `cloud_sync.batch.BatchSource`.
 
-    `store` gives the open view of the moment: a mended view is another one.
+    `store` gives the open view of the moment: a mended view is another one. Biometrics are left
+    out; they travel as a stream of their own, see `biometrics`.
     """
 
-    def __init__(self, store: Callable[[], Store]) -> None:
-        self._store = store
+    def __init__(self, store: Callable[[], Store], columns: str = _READINGS) -> None:
+        self._store, self._columns = store, columns
 
     def row_end(self) -> int:
         """Rows [0, row_end) are committed.
@@ -44,13 +49,19 @@ class Readings:
                 self._store()
                 .cursor()
                 .execute(
-                    "SELECT * FROM readings WHERE row_id >= $lo AND row_id < $hi ORDER BY row_id",
+                    f"SELECT {self._columns} FROM readings "  # noqa: S608 constants of ours
+                    "WHERE row_id >= $lo AND row_id < $hi ORDER BY row_id",
                     {"lo": lo, "hi": hi},
                 )
                 .to_arrow_table()
             )
         except duckdb.Error as error:
             raise Unavailable(f"the view does not answer: {error}") from error
+
+
+def biometrics(store: Callable[[], Store]) -> Readings:
+    """The same rows: whose they are, power, heart rate and cadence."""
+    return Readings(store, _BIOMETRICS)
 
 
 def query(store: Store, sql: str) -> pa.Table:
