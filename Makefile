@@ -38,8 +38,11 @@ system:
 demo: setup  ## the whole line on this machine: bikes, relays, broker, truck, page, cloud copy
 	$(BIN)/truck demo
 
+# whole processes, a browser and kill -9 want the machine for themselves; the rest shares its cores
+ALONE := tests/live tests/truck/serve
 test: setup peers  ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest $(ALONE)
 
 check: setup lint type  ## lint and types
 

@@ -16,6 +16,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from cloud_sync.remote import DOCTOR
 from hardware.errors import Misconfigured
 
 _BIOMETRICS = ".bio"
@@ -81,7 +82,7 @@ def keys_prefix(stream: str) -> str:
 
 def is_stream(name: str) -> bool:
     """Whether a name may name a folder and a key."""
-    return _STREAM.fullmatch(name) is not None
+    return _STREAM.fullmatch(name) is not None and name != DOCTOR
 
 
 def check_stream(stream: str) -> str:
@@ -93,6 +94,7 @@ def check_stream(stream: str) -> str:
     if not is_stream(stream):
         raise Misconfigured(
             f"{stream!r} cannot name a stream",
-            "Use 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit.",
+            "Use 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit, and not"
+            " 'doctor'.",
         )
     return stream

@@ -9,7 +9,7 @@ import os
 import threading
 from pathlib import Path
 
-from cloud_sync.remote import AlreadyThere, NotThere, check_key
+from cloud_sync.remote import AlreadyThere, NotThere, check_key, names_a_stream
 from hardware.errors import Misconfigured, TruckError, Unavailable
 
 _OPERATOR = {
@@ -71,10 +71,19 @@ class Folder:
             return sorted(
                 entry.name
                 for entry in os.scandir(self._root)
-                if entry.is_dir() and not entry.name.startswith(".")
+                if entry.is_dir() and names_a_stream(entry.name)
             )
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise self._named(error) from error
+
+    def stored_at_s(self, key: str) -> float:
+        """See Remote; a network mount stamps with its server's clock."""
+        try:
+            return self._path(key).stat().st_mtime
+        except FileNotFoundError as error:
+            raise NotThere(f"{self._path(key)} does not exist") from error
         except OSError as error:
             raise self._named(error) from error
 

@@ -6,7 +6,7 @@ packs/<event>/index/<version:06d>.json      its signed manifest, created last: t
 
 import re
 
-from cloud_sync.push import put_proven
+from cloud_sync.put import put_proven
 from cloud_sync.remote import NotThere, Remote
 from hardware.errors import Damaged, Misconfigured, Refused
 from hardware.pack import (

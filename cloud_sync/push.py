@@ -15,7 +15,8 @@ from secrets import SystemRandom
 from typing import TypeVar
 
 from cloud_sync.outbox import Entry, Outbox, State
-from cloud_sync.remote import AlreadyThere, NotThere, Remote
+from cloud_sync.put import put_proven
+from cloud_sync.remote import Remote
 from hardware.clock import Clock
 from hardware.errors import Damaged, Misconfigured, TruckError, Unavailable
 
@@ -28,27 +29,6 @@ _IDLE_NOTE_S = 5.0
 
 Progress = Callable[[Entry], None]
 _Work = TypeVar("_Work")
-
-
-def put_proven(remote: Remote, key: str, data: bytes) -> None:
-    """Store `data` under `key` and see it there.
-
-    Raises:
-        Unavailable: when it is not there yet; try again with the same bytes.
-        Damaged: when the key holds other bytes.
-    """
-    # AlreadyThere is ours, its answer lost, or another's: the bytes will tell
-    with contextlib.suppress(AlreadyThere):
-        remote.put_new(key, data)
-    try:
-        served = remote.get(key, len(data))
-    except NotThere as error:
-        raise Unavailable(f"{remote.name}/{key} was stored and is not there") from error
-    if served != data:
-        raise Damaged(
-            f"{remote.name}/{key} holds other bytes than ours: another truck, or this one before"
-            " its disk was restored, wrote there; begin a new epoch (another stream name)"
-        )
 
 
 class Pusher:

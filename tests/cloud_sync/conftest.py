@@ -1,7 +1,6 @@
 import json
 import os
-import random
-import socket
+import secrets
 import subprocess
 import sys
 import time
@@ -10,6 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from clouds import (
+    Cloud,
+    free_ports,
+    google_variables,
+    s3_variables,
+    speak_xml,
+    start_azurite,
+    start_fake_gcs,
+    start_moto,
+)
+from http_proxy import Proxy
 from odd_rows import OddRows
 
 from cloud_sync.cli import main
@@ -25,7 +35,11 @@ S3_CONFIG = {
             "credentials": [{"accessKey": name, "secretKey": f"{name}-secret"}],
             "actions": actions,
         }
-        for name, actions in {"truck": ["Admin"], "reader": ["Read", "List"]}.items()
+        for name, actions in {
+            "truck": ["Admin"],
+            "reader": ["Read", "List"],
+            "writer": ["Write:cloud", "Read:cloud", "List:cloud"],
+        }.items()
     ]
 }
 
@@ -124,20 +138,6 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return run
 
 
-def free_ports(count: int) -> list[int]:
-    """Loopback ports nobody holds now, below the ephemeral ones."""
-    chance, found = random.SystemRandom(), set()
-    while len(found) < count:
-        port = chance.randrange(10_000, 30_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        found.add(port)
-    return sorted(found)
-
-
 @dataclass
 class S3:
     """A SeaweedFS on loopback, and the variables that reach it."""
@@ -145,12 +145,7 @@ class S3:
     port: int
 
     def environment(self, who: str = "truck", port: int | None = None) -> dict[str, str]:
-        return {
-            "AWS_ACCESS_KEY_ID": who,
-            "AWS_SECRET_ACCESS_KEY": f"{who}-secret",
-            "AWS_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port or self.port}",
-        }
+        return s3_variables(port or self.port, who)
 
 
 @pytest.fixture(scope="session")
@@ -199,6 +194,51 @@ def _await_writable(store: S3) -> None:
                 time.sleep(0.1)
             else:
                 return
+
+
+@pytest.fixture(scope="session")
+def start_cloud(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Cloud]]:
+    """A real store of a kind, s3, az, gs or moto; each is started once, when it is asked for."""
+    clouds: dict[str, Cloud] = {}
+    servers: list[subprocess.Popen] = []
+
+    def start(kind: str) -> Cloud:
+        home = tmp_path_factory.mktemp(kind)
+        if kind == "s3":
+            return Cloud("s3://cloud", request.getfixturevalue("s3").port, s3_variables)
+        if kind == "az":
+            server, cloud = start_azurite(request.getfixturevalue("azurite"), home)
+        elif kind == "gs":
+            server, port = start_fake_gcs(request.getfixturevalue("fake_gcs"), home)
+            cloud = Cloud("gs://cloud", Proxy(port, speak_xml(port)).port, google_variables)
+        else:
+            server, cloud = start_moto(request.getfixturevalue("moto_server"), home)
+        servers.append(server)
+        return cloud
+
+    def once(kind: str) -> Cloud:
+        if kind not in clouds:
+            clouds[kind] = start(kind)
+        return clouds[kind]
+
+    yield once
+    for server in servers:
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture
+def reach(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Sets the variables of a store, or of a proxy before it; gives an address nobody has used."""
+
+    def set_variables(cloud: Cloud, port: int | None = None) -> str:
+        for name, value in cloud.environment(port).items():
+            monkeypatch.setenv(name, value)
+        return cloud.url(secrets.token_hex(6))
+
+    return set_variables
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import os
 import secrets
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,11 @@ from cloud_sync.remote import AlreadyThere, NotThere, Remote, open_remote
 from hardware.errors import Damaged, Misconfigured, Unavailable
 
 
-@pytest.fixture(params=["folder", "s3"])
-def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Remote:
+@pytest.fixture(params=["folder", "s3", "az", "gs", "moto"])
+def remote(request: pytest.FixtureRequest, tmp_path: Path, start_cloud, reach) -> Remote:
     if request.param == "folder":
         return open_remote(str(tmp_path / "remote"))
-    request.getfixturevalue("s3_env")
-    return open_remote(f"s3://cloud/{secrets.token_hex(6)}")
+    return open_remote(reach(start_cloud(request.param)))
 
 
 def test_what_was_put_comes_back_byte_for_byte(remote: Remote) -> None:
@@ -87,6 +87,19 @@ def test_a_key_cannot_leave_its_place(remote: Remote, tmp_path: Path, key: str) 
     with pytest.raises(Damaged):
         remote.get(key, 10)
     assert not (tmp_path / "x").exists()
+
+
+def test_a_key_was_stored_now(remote: Remote) -> None:
+    remote.put_new("truck/data/when", b"x")
+    assert abs(remote.stored_at_s("truck/data/when") - time.time()) < 3.0
+    with pytest.raises(NotThere):
+        remote.stored_at_s("truck/data/never")
+
+
+def test_what_the_doctor_leaves_is_no_stream(remote: Remote) -> None:
+    for key in ("truck/data/1", "doctor/x/first"):
+        remote.put_new(key, b"x")
+    assert remote.streams() == ["truck"]
 
 
 def test_a_folder_leaves_nothing_but_the_object(tmp_path: Path) -> None:

@@ -1,0 +1,105 @@
+"""What the truck's side runs: doctor, push, pause, resume, status."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cloud_sync.config import load_settings
+from cloud_sync.doctor import Check, examine
+from cloud_sync.lock import hold_lock
+from cloud_sync.outbox import Entry, Outbox
+from cloud_sync.push import Pusher
+from cloud_sync.remote import open_remote
+from cloud_sync.status import PUSH_LOCK, spool_status
+from cloud_sync.terminal import Json, Url, open_bar, print_json, required
+from hardware import clock
+from hardware.errors import Exit
+
+app = typer.Typer()
+_PANEL = "The truck's side"
+Spool = Annotated[Path, typer.Argument(help="The truck's spool folder.")]
+
+
+@app.command(rich_help_panel=_PANEL)
+def doctor(url: Url, as_json: Json = False) -> None:
+    """Try a store before the race: create-only by eight writers at once, rights, list, clock.
+
+    It leaves a few tiny objects below doctor/ and asks for no right to delete. Exit code 78 when
+    something is to be mended, 65 for a store that gives back other bytes, 75 when it is away.
+    """
+    now = clock.from_environment()
+    checks: list[Check] = []
+    for check in examine(url, f"{int(now.now_s() * 1000)}-{os.getpid()}", now):
+        checks.append(check)
+        if not as_json:
+            typer.echo(f"{'ok  ' if check.is_ok else 'FAIL'} {check.name}: {check.seen}")
+            if not check.is_ok:
+                typer.echo(f"     why it matters: {check.why}\n     what to try: {check.cure}")
+    last = checks[-1]
+    if as_json:
+        rows = [
+            {"name": c.name, "why": c.why, "ok": c.is_ok, "seen": c.seen, "try": c.cure}
+            for c in checks
+        ]
+        print_json({"schema": "cloud-sync.doctor/1", "url": url, "ok": last.is_ok, "checks": rows})
+    if not last.is_ok:
+        raise typer.Exit(last.exit_code)
+
+
+@app.command(rich_help_panel=_PANEL)
+def push(
+    spool: Spool,
+    to: Annotated[str | None, typer.Option(help="A folder or s3://bucket/prefix.")] = None,
+    watch: Annotated[bool, typer.Option(help="Go on until SIGTERM or Ctrl-C.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Upload what is sealed: objects in parallel, manifests in order, each read back.
+
+    Without --watch it ends when nothing waits, or with exit code 75 when the remote is away.
+    """
+    remote = open_remote(required(load_settings(to, None, None).to, "to"))
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    pushed = {"batches": 0, "rows": 0, "bytes": 0}
+    with (
+        Outbox(spool, create=watch) as outbox,  # the truck may start after us
+        hold_lock(spool / PUSH_LOCK, f"pushing {spool}"),
+        open_bar() as bar,
+    ):
+        task = bar.add_task("pushing", total=len(outbox.waiting()))
+
+        def note(entry: Entry) -> None:
+            pushed["batches"] += 1
+            pushed["rows"] += entry.hi - entry.lo
+            pushed["bytes"] += entry.size
+            bar.advance(task)
+
+        Pusher(spool, outbox, remote, clock.from_environment(), stop, note).push(watch=watch)
+        waiting = len(outbox.waiting())
+    if as_json:
+        print_json({"schema": "cloud-sync.push/1", "to": remote.name, **pushed, "waiting": waiting})
+    else:
+        typer.echo(f"{pushed['batches']} batches, {pushed['rows']} rows pushed to {remote.name}")
+
+
+@app.command(rich_help_panel=_PANEL)
+def status(spool: Spool, as_json: Json = False) -> None:
+    """How far the cloud copy is behind; exit code 75 while the pusher reports an error."""
+    state = spool_status(spool, clock.from_environment().now_s())
+    if as_json:
+        print_json(state)
+    else:
+        typer.echo(
+            f"sealed {state['sealed']['batches']} batches, {state['sealed']['rows']} rows;"
+            f" pending {state['pending']['batches']} ({state['pending']['bytes']} bytes),"
+            f" {state['lag_s']:.1f} s behind; pusher: {state['pusher']['state']}"
+        )
+        if state["error"]:
+            typer.echo(f"last error: {state['error']}")
+    if state["error"]:
+        raise typer.Exit(Exit.UNAVAILABLE)
