@@ -1,6 +1,5 @@
 """The command `truck`."""
 
-import datetime as dt
 import json
 import shutil
 import signal
@@ -14,9 +13,10 @@ from rich.console import Console
 
 from hardware import clock, home
 from hardware.errors import Exit, Misconfigured, TruckError
-from hardware.keys import Credentials
-from truck import rulings_cli, tables
+from hardware.keys import Credentials, read_key
+from truck import replay_cli, rulings_cli, tables
 from truck.config import TruckConfig, TruckHome, new_epoch
+from truck.packs.cli import app as pack_app
 from truck.stage.cli import app as stage_app
 
 app = typer.Typer(
@@ -26,7 +26,9 @@ app = typer.Typer(
     "Begin with `truck demo`; for a race, `truck init`, then `truck run`.",
 )
 app.add_typer(stage_app, name="stage")
+app.add_typer(pack_app, name="pack")
 app.add_typer(rulings_cli.app)
+app.add_typer(replay_cli.app)
 HomeArgument = Annotated[Path, typer.Argument(metavar="HOME", help="The truck's home folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 _STALE_S = 5.0
@@ -52,6 +54,9 @@ def init(
     ] = None,
     keyset_root: Annotated[
         str | None, typer.Option(help="The root's public key: 64 hex digits, or a file of them.")
+    ] = None,
+    team: Annotated[
+        Path | None, typer.Option(help="Public key of the team whose stage packs are taken.")
     ] = None,
 ) -> None:
     """Make a truck's home. Keep the credentials on a stick, not on this disk."""
@@ -81,6 +86,7 @@ def init(
         "bio_recipients": [str(path.resolve()) for path in bio_recipient or []],
         "keyset": None if keyset is None else keyset.resolve(),
         "keyset_root": None if keyset_root is None else read_truck_public(keyset_root).hex(),
+        "team_public": None if team is None else read_key(team, "team public key").hex(),
     }
     config = home.save_settings(TruckConfig, at_home.config, fields)
     typer.echo(f"{folder} is ready; stream {config.stream}. Start it: truck run {folder}")
@@ -94,15 +100,18 @@ def run(
     page_port: Annotated[int | None, typer.Option()] = None,
 ) -> None:
     """Run until SIGTERM or Ctrl-C; killing it outright loses nothing either."""
+    from truck.packs.depot import raced_on
     from truck.service import Service
 
     flags = {"stage": stage, "broker_port": broker_port, "page_port": page_port}
     config = _config(folder, {k: v for k, v in flags.items() if v is not None})
+    config, notes = raced_on(TruckHome(folder), config, stage)
     console = Console(stderr=True)
     with tables.counting(console, "opening the journal, records") as each:
         service = Service(TruckHome(folder), config, each)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: service.stop())
+    service.notes.extend(notes)
     for note in service.notes:
         console.print(f"note: {note}", markup=False, highlight=False)
     console.print(f"page: http://{config.page_host}:{config.page_port}/", markup=False)
@@ -183,32 +192,6 @@ def _play(play: Any, folder: Path, script: Any, console: Console) -> dict[str, A
 
 
 @app.command()
-def replay(
-    stage: Annotated[Path, typer.Argument(help="The stage folder.")],
-    readings: Annotated[list[Path], typer.Argument(help="CSV, Parquet, FIT, GPX or TCX.")],
-    out: Annotated[Path, typer.Option(help="Folder for the Parquet tables; made whole or not.")],
-    until: Annotated[
-        str | None, typer.Option(help="Stop at this instant (ISO 8601, or epoch seconds).")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Run the race logic over recorded readings at full speed, without radio or broker.
-
-    Writes states, groups, incidents and predictions as Parquet, and summary.json. The bytes
-    depend on the input alone; a replay cut short is the first part of the whole one.
-    """
-    from truck.replay import replay as replay_stage
-
-    until_s = None if until is None else _instant_s(until)
-    with tables.steps(Console(stderr=True), "replaying, seconds of the race") as progress:
-        summary = replay_stage(stage, readings, out, until_s, progress)
-    if as_json:
-        typer.echo(json.dumps(summary))
-    else:
-        typer.echo(f"{out}: {summary}")
-
-
-@app.command()
 def rebuild(folder: HomeArgument, as_json: JsonOption = False) -> None:
     """Make the view again from the journal, beside the old one, and put it in its place."""
     from truck.opening import TruckKeys, open_journal
@@ -283,7 +266,7 @@ def quarantine(folder: HomeArgument) -> None:
         raise Misconfigured(f"{aside} exists already", "Move it away first.")
     fields = {
         name: [str(p) for p in value] if isinstance(value, list) else value
-        for name, value in config.model_dump().items()
+        for name, value in config.model_dump(exclude_none=True).items()
     }
     fields["epoch"] = new_epoch(clock.from_environment().now_s())
     # the new epoch first: if what follows fails, the old journal is refused, never begun anew
@@ -295,28 +278,20 @@ def quarantine(folder: HomeArgument) -> None:
     typer.echo(f"the old journal is in {aside}; the new stream is {fresh.stream}")
 
 
-def _instant_s(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        at = dt.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise Misconfigured(
-            f"{text!r} is no instant", "Write it as 2027-07-16T12:00:00Z or as epoch seconds."
-        ) from error
-    return (at if at.tzinfo else at.replace(tzinfo=dt.UTC)).timestamp()
-
-
 def _config(folder: Path, flags: dict[str, Any]) -> TruckConfig:
     return home.load_settings(TruckConfig, TruckHome(folder).config, flags)
+
+
+def _open_remote(url: str) -> Any:
+    from cloud_sync.remote import open_remote
+
+    return open_remote(url)
 
 
 def main() -> None:
     """Run the command; an error is one sentence and its exit code."""
     try:
-        app()
+        app(obj=_open_remote)  # what of the outside a room of commands may reach
     except TruckError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)

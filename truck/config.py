@@ -5,10 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hardware import topics
+
+_TICK_S = (0.05, 1.0)
+
+
+class StageSettings(BaseModel):
+    """What a stage pack may set of a truck, in its settings.toml; all else is the operator's."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    tick_s: float | None = Field(None, ge=_TICK_S[0], le=_TICK_S[1])
+    free_bytes_min: int | None = Field(None, ge=0)
 
 
 class TruckConfig(BaseSettings):
@@ -28,7 +39,8 @@ class TruckConfig(BaseSettings):
     bio_recipients: list[Path] = Field(default_factory=list)
     keyset: Path | None = None
     keyset_root: str | None = None
-    tick_s: float = Field(0.2, ge=0.05, le=1.0)
+    team_public: str | None = Field(None, pattern="^[0-9a-f]{64}$")
+    tick_s: float = Field(0.2, ge=_TICK_S[0], le=_TICK_S[1])
     free_bytes_min: int = Field(256 << 20, ge=0)
 
     @field_validator("name", "epoch")
@@ -45,6 +57,13 @@ class TruckConfig(BaseSettings):
         if self.keyset is not None and (self.recipients or self.bio_recipients):
             raise ValueError("name recipients one by one or by a key set, not both")
         return self
+
+    def with_stage_settings(self, settings: StageSettings) -> "TruckConfig":
+        """These settings with a pack's, where nothing else was said."""
+        given = settings.model_dump(exclude_none=True)
+        return self.model_copy(
+            update={name: v for name, v in given.items() if name not in self.model_fields_set}
+        )
 
     @property
     def stream(self) -> str:
@@ -63,7 +82,8 @@ class TruckHome:
 
     truck.toml   settings          journal/   the truth
     view.duckdb  made from it      outbox/    sealed batches on their way
-    run/         broker's files    status.json, truck.sock, lock
+    packs/       stage packs       status.json, lock
+    run/         broker's files, truck.sock
     """
 
     folder: Path
@@ -87,6 +107,11 @@ class TruckHome:
     def outbox(self) -> Path:
         """The folder `cloud-sync push` uploads from."""
         return self.folder / "outbox"
+
+    @property
+    def packs(self) -> Path:
+        """Stage packs that were fetched, and the record of which was activated."""
+        return self.folder / "packs"
 
     @property
     def run(self) -> Path:

@@ -44,7 +44,7 @@ _REALS = {
                "virtual_gap_s", "bonus_s"),
     "groups": ("distance_m", "gap_s", "gap_m", "gap_measured_s", "gap_at_m", "speed_mps"),
 }  # fmt: skip
-_TABLES = {
+TABLES = {
     "states": pa.schema(
         [("measured_at", _TIME), ("bib", pa.int32()), ("lap", pa.int16()),
          ("group_id", pa.int32()), ("status", pa.string()), ("quality", pa.string()),
@@ -180,12 +180,12 @@ def _write(
     folder: Path, race: Race, rows: Readings, seconds: range, each: Progress | None
 ) -> dict[str, Any]:
     qualities = dict.fromkeys(QUALITIES, 0)
-    counts = dict.fromkeys(_TABLES, 0)
+    counts = dict.fromkeys(TABLES, 0)
     writers = {
         name: pyarrow.parquet.ParquetWriter(
             folder / f"{name}.parquet", schema, compression="zstd", version="2.6"
         )
-        for name, schema in _TABLES.items()
+        for name, schema in TABLES.items()
     }
     waiting: list[Frame] = []
     changes: list[Change] = []
@@ -236,7 +236,7 @@ def _states(frames: list[Frame]) -> pa.Table:
         "status": np.array(STATUSES, object)[joined("status")],
         "quality": np.array(QUALITIES, object)[joined("quality")],
     } | {name: _nullable(joined(name)) for name in _REALS["states"]}
-    return pa.table(columns, _TABLES["states"])
+    return pa.table(columns, TABLES["states"])
 
 
 def _groups(frames: list[Frame]) -> pa.Table:
@@ -250,11 +250,11 @@ def _groups(frames: list[Frame]) -> pa.Table:
         "first_bib": joined("first_bib"),
         "echelon": joined("echelon"),
     } | {name: _nullable(joined(name)) for name in _REALS["groups"]}
-    return pa.table(columns, _TABLES["groups"])
+    return pa.table(columns, TABLES["groups"])
 
 
 def _tellings(name: str, rows: Sequence[Incident] | Sequence[Change]) -> pa.Table:
-    schema = _TABLES[name]
+    schema = TABLES[name]
     columns = zip(*rows, strict=True) if rows else [[] for _ in schema]
     return pa.table(
         [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)],

@@ -136,7 +136,7 @@ def _rule(folder: Path, as_json: bool, by: str, note: str, **wish: Any) -> None:
     from truck.questions import ask_ruling
 
     _config(folder)
-    wish |= {"by": by or _login(), "note": note}
+    wish |= {"by": by or login(), "note": note}
     ruling = ask_ruling(TruckHome(folder), wish)
     if as_json:
         typer.echo(json.dumps(ruling))
@@ -148,7 +148,12 @@ def _rule(folder: Path, as_json: bool, by: str, note: str, **wish: Any) -> None:
     )
 
 
-def _login() -> str:
+def login() -> str:
+    """The name of this login, for who decides.
+
+    Raises:
+        Misconfigured: it has none.
+    """
     try:
         return getpass.getuser()
     except (KeyError, OSError) as error:

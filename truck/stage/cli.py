@@ -9,12 +9,11 @@ from rich.console import Console
 
 from hardware.errors import Exit, Misconfigured
 from hardware.keys import write_file
-from hardware.stage import Circuit, load_stage
+from hardware.stage import Circuit, load_stage, stage_files
 from truck.race.course import Course
 from truck.stage.doubt import Doubt
-from truck.stage.drawing import doubts_of_drawing
+from truck.stage.examine import examine
 from truck.stage.folder import Particulars, import_stage
-from truck.stage.papers import doubts_of_papers
 from truck.stage.picture import picture_of
 from truck.stage.report import document_of, print_stage
 
@@ -97,12 +96,9 @@ def check(stage: StageArgument, as_json: JsonOption = False) -> None:
     unusable: str | None = None
     doubts: list[Doubt] = []
     try:
-        found = load_stage(stage)
-        course = Course(found)
-        doubts = [*doubts_of_papers(found, course), *doubts_of_drawing(found, course)]
+        doubts = examine(stage_files(stage))
     except Misconfigured as error:
         unusable = str(error)
-    doubts.sort(key=lambda doubt: doubt.note)
     if as_json:
         document = {
             "schema": CHECK_SCHEMA,

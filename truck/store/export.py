@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 import duckdb
 import pyarrow as pa
@@ -11,6 +12,7 @@ from truck.store.append import Store
 
 QUERY_S_MAX = 10.0
 QUERY_ROWS_MAX = 1_000_000
+_ROWS_AT_ONCE = 50_000
 
 
 _READINGS = "* EXCLUDE (power_w, heart_rate_bpm, cadence_rpm)"
@@ -64,30 +66,56 @@ def biometrics(store: Callable[[], Store]) -> Readings:
     return Readings(store, _BIOMETRICS)
 
 
-def query(store: Store, sql: str) -> pa.Table:
+class Asked(Protocol):
+    """What questions are put to: the view, or a board's tables."""
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A connection of its own."""
+        ...
+
+
+def query(
+    store: Asked, sql: str, seconds_max: float = QUERY_S_MAX, rows_max: int = QUERY_ROWS_MAX
+) -> pa.Table:
     """The answer to one question that reads.
 
     Raises:
-        Misconfigured: not exactly one SELECT, wrong SQL, longer than 10 s or 1,000,000 rows.
+        Misconfigured: not exactly one SELECT, wrong SQL, longer or of more rows than it may be.
     """
+    late = threading.Event()
     try:
         cursor = store.cursor()
         statements = cursor.extract_statements(sql)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise Misconfigured("only one SELECT at a time", "Write one statement that reads.")
-        timer = threading.Timer(QUERY_S_MAX, cursor.interrupt)
+
+        def end() -> None:
+            late.set()
+            cursor.interrupt()
+
+        timer = threading.Timer(seconds_max, end)
         timer.start()
         try:
-            table = cursor.execute(statements[0]).to_arrow_table()
+            reader = cursor.execute(statements[0]).to_arrow_reader(_ROWS_AT_ONCE)
+            return _read(reader, rows_max)
         finally:
             timer.cancel()
-    except duckdb.InterruptException as error:
-        raise Misconfigured(
-            f"the query took more than {QUERY_S_MAX:.0f} s", "Ask for less, or pull from the cloud."
-        ) from error
-    except duckdb.Error as error:
+    except (duckdb.Error, OSError, pa.ArrowException) as error:  # a later batch fails as OSError
+        if late.is_set():
+            raise Misconfigured(
+                f"the query took more than {seconds_max:g} s",
+                "Ask for less, or pull from the cloud.",
+            ) from error
         sentence = str(error).splitlines()[0]
         raise Misconfigured(sentence, "See `truck query --help` for the tables.") from error
-    if table.num_rows > QUERY_ROWS_MAX:
-        raise Misconfigured(f"{table.num_rows} rows", f"Add LIMIT {QUERY_ROWS_MAX}.")
-    return table
+
+
+def _read(reader: pa.RecordBatchReader, rows_max: int) -> pa.Table:
+    """All of an answer, and no more of it in memory than it may have."""
+    batches, rows = [], 0
+    for batch in reader:
+        batches.append(batch)
+        rows += batch.num_rows
+        if rows > rows_max:
+            raise Misconfigured(f"more than {rows_max} rows", f"Add LIMIT {rows_max}.")
+    return pa.Table.from_batches(batches, reader.schema)

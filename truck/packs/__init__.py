@@ -1,0 +1,1 @@
+"""Stage packs at the truck: fetched, proven, staged, activated, rolled back."""
