@@ -12,6 +12,7 @@ from cloud_sync.audit import Audit, find_streams, verify_stream
 from cloud_sync.config import Settings, load_settings
 from cloud_sync.engines import cli as engines_cli
 from cloud_sync.envelope import NotForThisKey
+from cloud_sync.erase_cli import app as erase_app
 from cloud_sync.key_audit import Trust
 from cloud_sync.keyring import (
     KeyHolder,
@@ -19,7 +20,9 @@ from cloud_sync.keyring import (
     open_holder,
     read_recipient,
     read_truck_public,
+    write_kms_recipient,
 )
+from cloud_sync.keys_cli import app as keys_app
 from cloud_sync.lock import hold_lock
 from cloud_sync.pack_cli import app as pack_app
 from cloud_sync.pull import pull_stream
@@ -36,6 +39,8 @@ app = typer.Typer(
 app.add_typer(sending_cli.app)
 app.add_typer(engines_cli.app)
 app.add_typer(pack_app, name="pack")
+app.add_typer(keys_app, name="keys")
+app.add_typer(erase_app)
 
 Truck = Annotated[
     str | None, typer.Option(help="The truck's public key: 64 hex digits, or a file of them.")
@@ -55,19 +60,28 @@ Stream = Annotated[str | None, typer.Option(help="One stream only; else all ther
 @app.command()
 def keygen(
     name: Annotated[Path, typer.Argument(help="NAME or a path ending in NAME.")],
+    kms: Annotated[
+        str | None, typer.Option(help="ARN of an RSA key in AWS KMS, which keeps the private half.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a recipient's key pair: NAME.key (keep it secret) and NAME.pub (give it to the truck).
 
-    Make one for operations and one to keep offline: a batch opens with either.
+    Make one for operations and one to keep offline: a batch opens with either. With --kms only
+    NAME.pub is written; open with --key kms:ARN.
     """
-    private, public = create_key(name)
+    if kms is not None:
+        place = f"kms:{kms}"
+        public = write_kms_recipient(name, kms)
+    else:
+        private, public = create_key(name)
+        place = str(private)
     key_id = read_recipient(public).key_id
     if as_json:
-        files = {"private": str(private), "public": str(public)}
+        files = {"private": place, "public": str(public)}
         print_json({"schema": "cloud-sync.keygen/1", "key_id": key_id, **files})
     else:
-        typer.echo(f"key {key_id}: {private} (secret) and {public}")
+        typer.echo(f"key {key_id}: {place} (secret) and {public}")
 
 
 @app.command()

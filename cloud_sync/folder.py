@@ -87,6 +87,19 @@ class Folder:
         except OSError as error:
             raise self._named(error) from error
 
+    def remove(self, key: str) -> int:
+        """Destroy a key and what a kill left beside it; whether it was there. See Eraser."""
+        path = self._path(key)
+        try:
+            there = path.exists()
+            path.unlink(missing_ok=True)
+            _sweep(path)
+            if path.parent.is_dir():
+                _sync_folder(path.parent)
+        except OSError as error:
+            raise self._named(error) from error
+        return int(there)
+
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
 

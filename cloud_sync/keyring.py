@@ -160,22 +160,51 @@ def create_key(path: Path) -> tuple[Path, Path]:
     Raises:
         Misconfigured: when either file exists, or cannot be written, or the name is no name.
     """
-    name = path.name
-    if not _NAME.fullmatch(name):
-        raise Misconfigured(
-            f"{name!r} cannot name a key", "Use letters, digits, '.', '_' or '-', at most 64."
-        )
+    name = _check_name(path.name)
     private, public = path.with_name(f"{name}.key"), path.with_name(f"{name}.pub")
-    for file in (private, public):
-        if file.exists():
-            raise Misconfigured(
-                f"{file} exists already", "A key is never overwritten; choose another name."
-            )
+    _refuse_existing(private, public)
     key = RecipientKey(name, keys.new_secret())
     recipient = key.recipient()
     keys.write_file(private, f"{_PRIVATE} {name} {recipient.key_id} {key.seed.hex()}\n".encode())
     write_recipient(public, recipient)
     return private, public
+
+
+def write_kms_recipient(path: Path, arn: str) -> Path:
+    """Write PATH.pub for a key that AWS KMS holds.
+
+    Raises:
+        Misconfigured: when the file exists, or the service refuses, or its key is of another kind.
+        Unavailable: when the service does not answer.
+    """
+    try:
+        from cloud_sync.kms import KmsKey
+    except ImportError as error:
+        raise _no_boto3(f"kms:{arn}") from error
+    public = path.with_name(f"{_check_name(path.name)}.pub")
+    _refuse_existing(public)
+    write_recipient(public, KmsKey(arn).recipient(path.name))
+    return public
+
+
+def _no_boto3(name: str) -> Misconfigured:
+    return Misconfigured(f"{name} needs boto3", "Install big-data-truck[kms] on this machine.")
+
+
+def _check_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise Misconfigured(
+            f"{name!r} cannot name a key", "Use letters, digits, '.', '_' or '-', at most 64."
+        )
+    return name
+
+
+def _refuse_existing(*files: Path) -> None:
+    for file in files:
+        if file.exists():
+            raise Misconfigured(
+                f"{file} exists already", "A key is never overwritten; choose another name."
+            )
 
 
 def write_recipient(path: Path, recipient: Recipient) -> None:
@@ -232,8 +261,10 @@ def open_holder(name: str) -> KeyHolder:
     """
     service, _, arn = name.partition(":")
     if service == "kms":
-        from cloud_sync.kms import KmsKey
-
+        try:
+            from cloud_sync.kms import KmsKey
+        except ImportError as error:
+            raise _no_boto3(name) from error
         return KmsKey(arn)
     return read_recipient_key(Path(name))
 

@@ -95,6 +95,16 @@ class ObjectStore:
         with self._named_errors(check_key(key)):
             return obstore.head(self._small(), key)["last_modified"].timestamp()
 
+    def remove(self, key: str) -> int:
+        """Delete the object served under a key; whether there was one. See Eraser."""
+        with self._named_errors(check_key(key)):
+            try:
+                obstore.head(self._small(), key)
+            except FileNotFoundError:
+                return 0
+            obstore.delete(self._small(), key)
+        return 1
+
     def _small(self) -> Store:
         """The store, for requests that carry little."""
         return self._store(self._pace.timeout_s(0), _GET_RETRIES)

@@ -5,12 +5,12 @@ import json
 import math
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
+from body_rows import body_rows as rows
 
 from cloud_sync.batch import BatchName
-from cloud_sync.biometrics import PLAIN, RiderKey, open_rows, riders_in, seal_rows
+from cloud_sync.biometrics import RiderKey, open_rows, riders_in, seal_rows
 from cloud_sync.keyring import RecipientKey
 from cloud_sync.recipients import InForce
 from cloud_sync.rider_keys import (
@@ -26,23 +26,6 @@ from hardware.errors import Damaged, Misconfigured
 BATCH = BatchName("t.bio", 4)
 PAIR = [RecipientKey(name, name.encode() * 32) for name in "mr"]
 TO = InForce(tuple(key.recipient() for key in PAIR))
-
-
-def rows(lo: int, hi: int, stage: str = "one") -> pa.Table:
-    """Rows of riders 0, 7 and 198, some without a value."""
-    ids = np.arange(lo, hi)
-    power = np.where(ids % 5 == 0, np.nan, (ids * 37) % 65535)
-    return pa.table(
-        {
-            "row_id": ids,
-            "stage": [stage] * len(ids),
-            "bib": pa.array(np.array([0, 7, 198], np.int32)[ids % 3]),
-            "power_w": pa.array(power, mask=np.isnan(power)),
-            "heart_rate_bpm": pa.array((ids % 255).astype(float)),
-            "cadence_rpm": pa.nulls(len(ids), pa.float64()),
-        },
-        schema=PLAIN,
-    )
 
 
 def ring(table: pa.Table) -> dict:
