@@ -20,6 +20,7 @@ from cloud_sync.remote import DOCTOR
 from hardware.errors import Misconfigured
 
 _BIOMETRICS = ".bio"
+_LEDGER = ".ledger"
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -73,6 +74,16 @@ def biometrics_of(stream: str) -> str:
 def is_biometrics(stream: str) -> bool:
     """Whether a stream carries biometrics."""
     return stream.endswith(_BIOMETRICS)
+
+
+def ledger_of(stream: str) -> str:
+    """The stream that says how complete a stream is, see `cloud_sync.complete`."""
+    return f"{stream}{_LEDGER}"
+
+
+def stream_of(ledger: str) -> str | None:
+    """The stream whose ledger this is; None where it is none."""
+    return ledger.removesuffix(_LEDGER) if ledger.endswith(_LEDGER) else None
 
 
 def keys_prefix(stream: str) -> str:

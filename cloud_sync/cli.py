@@ -9,6 +9,8 @@ import typer
 
 from cloud_sync import sending_cli
 from cloud_sync.audit import Audit, find_streams, verify_stream
+from cloud_sync.complete_cli import answers_to, check_answers
+from cloud_sync.complete_cli import app as complete_app
 from cloud_sync.config import Settings, load_settings
 from cloud_sync.engines import cli as engines_cli
 from cloud_sync.envelope import NotForThisKey
@@ -41,6 +43,7 @@ app.add_typer(engines_cli.app)
 app.add_typer(pack_app, name="pack")
 app.add_typer(keys_app, name="keys")
 app.add_typer(erase_app)
+app.add_typer(complete_app)
 
 Truck = Annotated[
     str | None, typer.Option(help="The truck's public key: 64 hex digits, or a file of them.")
@@ -147,7 +150,11 @@ def verify(
         streams = find_streams(remote, stream)
         audits, strangers = _openable(streams, lambda name: prove(name, private))
         audits += [prove(name, None) for name in strangers]
-    _report("cloud-sync.verify/1", remote.name, audits, as_json, {"opened": private is not None})
+    whole = [a.stream for a in audits if not a.failures and a.stream not in strangers]
+    complete = answers_to(remote, whole, public, private)
+    more = {"opened": private is not None, "complete": complete}
+    _report("cloud-sync.verify/1", remote.name, audits, as_json, more)
+    check_answers(complete, as_json=as_json)
 
 
 def main() -> None:

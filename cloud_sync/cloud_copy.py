@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloud_sync.batch import BatchSource, biometrics_of
+from cloud_sync.batch import BatchSource, biometrics_of, ledger_of
 from cloud_sync.keyring import read_truck_public
 from cloud_sync.keyset import Kind
 from cloud_sync.recipients import KeySetFile, Recipients, read_recipients
@@ -53,10 +53,14 @@ class CloudCopy:
         self._held = ExitStack()
         self._keyset: KeySetFile | None = None
         self.turns: list[Callable[[float, bool], int]] = []
+        self.ledger: Sealer | None = None
+        """Of the stream that says how complete the readings are; the truck gives it its rows."""
         to, bio_to = self._recipients(spool, access)
         with self._held:  # let go again if the rest fails
             if to is not None:
                 self._add(Sealer(spool, stream, signing_key, to), readings)
+                self.ledger = Sealer(spool, ledger_of(stream), signing_key, to)
+                self._held.callback(self.ledger.close)
             if bio_to is not None:
                 bio = biometrics_of(stream)
                 riders = RiderKeys(spool, bio, secret)

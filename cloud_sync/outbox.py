@@ -131,6 +131,17 @@ class Outbox:
         """Committed batches whose local file may go."""
         return self._entries("WHERE state = 'committed' ORDER BY stream, seq")
 
+    def reached(self, stream: str) -> tuple[int, int, int]:
+        """Rows of a stream below which all are sealed, are uploaded, and were read back."""
+        (row,) = self._run(
+            "SELECT coalesce(max(hi), 0),"
+            " coalesce(min(CASE WHEN state = 'sealed' THEN lo END), max(hi), 0),"
+            " coalesce(min(CASE WHEN state IN ('sealed', 'stored') THEN lo END), max(hi), 0)"
+            " FROM batch WHERE stream = ?",
+            (stream,),
+        )
+        return int(row[0]), int(row[1]), int(row[2])
+
     def keys(self, stream: str) -> set[str]:
         """The keys of all objects of a stream."""
         rows = self._run("SELECT seq, sha256 FROM batch WHERE stream = ?", (stream,))

@@ -5,6 +5,7 @@ from typing import Any
 
 from cloud_sync.lock import is_held
 from cloud_sync.outbox import Outbox
+from hardware.errors import NotInitialised
 
 PUSH_LOCK = "push.lock"
 
@@ -45,3 +46,18 @@ def spool_status(spool: Path, now_s: float) -> dict[str, Any]:
             for head in heads
         ],
     }
+
+
+def rows_reached(spool: Path, stream: str) -> tuple[int, int, int]:
+    """Rows of a stream below which all are sealed, are uploaded, and are acknowledged.
+
+    Acknowledged is what our own pusher read back from the remote.
+
+    Raises:
+        Misconfigured, Damaged: when there is no sound outbox; of one not yet made all are 0.
+    """
+    try:
+        with Outbox(spool) as outbox:
+            return outbox.reached(stream)
+    except NotInitialised:
+        return 0, 0, 0

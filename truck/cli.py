@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from hardware import clock, home
+from hardware.completeness import exit_code
 from hardware.errors import Exit, Misconfigured, TruckError
 from hardware.keys import Credentials, read_key
 from truck import replay_cli, rulings_cli, tables
@@ -251,6 +252,31 @@ def query(
         typer.echo(json.dumps({"schema": "truck.query/1", "rows": rows}, default=str))
     else:
         tables.print_rows(Console(), table)
+
+
+@app.command()
+def complete(
+    folder: HomeArgument,
+    stage: Annotated[str | None, typer.Option(help="Its name or a part; else the last.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Is the stage complete in the cloud? Names every hole and its reason.
+
+    Exit code 75 while something waits, 65 when something is missing that should be there.
+    """
+    from cloud_sync.status import rows_reached
+    from truck.questions import ask_complete
+    from truck.store.stored import Reached
+
+    config, outbox = _config(folder, {}), TruckHome(folder).outbox
+    found = ask_complete(
+        TruckHome(folder), config, stage, lambda: Reached(*rows_reached(outbox, config.stream))
+    )
+    if as_json:
+        typer.echo(json.dumps(found))
+    else:
+        tables.print_complete(Console(), found)
+    raise typer.Exit(exit_code(found))
 
 
 @app.command()

@@ -1,8 +1,8 @@
 """Commands ask a running truck here: a Unix socket that only the truck's user can reach.
 
-One question a connection: a line of JSON with one key in, {"sql": ...} or {"ruling": ...}; out, a
-line of JSON, {"error": sentence, "exit": code}, {"ruling": ...}, or {"rows": n} and then the table
-as an Arrow IPC stream.
+One question a connection: a line of JSON with one key in, {"sql": ...}, {"ruling": ...} or
+{"complete": stage or null}; out, a line of JSON, {"error": sentence, "exit": code}, the same key
+with its answer, or {"rows": n} and then the table as an Arrow IPC stream.
 """
 
 import json
@@ -16,12 +16,22 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from hardware import home
-from hardware.errors import Exit, Locked, Misconfigured, NotInitialised, TruckError, Unavailable
+from hardware.errors import (
+    Damaged,
+    Exit,
+    Locked,
+    Misconfigured,
+    NotInitialised,
+    TruckError,
+    Unavailable,
+)
 from hardware.keys import Credentials
+from truck.complete import answer_complete
 from truck.config import TruckConfig, TruckHome
 from truck.opening import TruckKeys
 from truck.store.append import Store
 from truck.store.export import query
+from truck.store.stored import Reached
 
 _QUESTION_BYTES_MAX = 64 * 1024
 _ANSWER_S_MAX = 30.0
@@ -98,17 +108,47 @@ def ask_table(folder: TruckHome, config: TruckConfig, sql: str) -> pa.Table:
         NotInitialised: there is no view yet.
         Unavailable: a truck runs and does not answer.
     """
+    return _ask_or_look(folder, config, {"sql": sql}, _read_table, lambda store: query(store, sql))
+
+
+def ask_complete(
+    folder: TruckHome, config: TruckConfig, stage: str | None, reached: Callable[[], Reached]
+) -> dict[str, Any]:
+    """A stage's completeness ledger, see `truck.ledger`, from the running truck or its view.
+
+    `stage` is its name or a part of it, None the last one; `reached` says how far the outbox's
+    rows have come.
+
+    Raises:
+        As `ask_table`; Damaged where the view holds less than was sealed.
+    """
+    return dict(
+        _ask_or_look(
+            folder, config, {"complete": stage}, lambda head, _: head["complete"],
+            lambda store: answer_complete(store, config.stream, stage, reached()),
+        )
+    )  # fmt: skip
+
+
+def _ask_or_look(
+    folder: TruckHome,
+    config: TruckConfig,
+    question: dict[str, Any],
+    read: Callable[[Any, BinaryIO], Any],
+    look: Callable[[Store], Any],
+) -> Any:
+    """Ask the running truck, or look into its view where none runs."""
     try:
         _held = home.lock(folder.folder, "truck")
     except Locked:
-        return _ask(folder.socket, {"sql": sql}, _read_table)
+        return _ask(folder.socket, question, read)
     if not folder.view.exists():
         raise NotInitialised(
             f"{folder.folder} has no view yet", f"Start it: `truck run {folder.folder}`."
         )
     store = Store(folder.view, TruckKeys.read(Credentials(config.credentials)).store)
     try:
-        return query(store, sql)
+        return look(store)
     finally:
         store.close()
 
@@ -135,8 +175,8 @@ def _ask(path: Path, question: dict[str, Any], read: Callable[[Any, BinaryIO], A
                     return read(head, answer)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Unavailable(f"no truck answers at {path}: {error}") from error
-    refused = Unavailable if head.get("exit") == Exit.UNAVAILABLE else Misconfigured
-    raise refused(head["error"])
+    kinds = {Exit.UNAVAILABLE: Unavailable, Exit.DAMAGED: Damaged}
+    raise kinds.get(head.get("exit"), Misconfigured)(head["error"])
 
 
 def _read_table(_: Any, answer: BinaryIO) -> pa.Table:

@@ -16,15 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from cloud_sync.cloud_copy import Access, CloudCopy
-from cloud_sync.status import spool_status
+from cloud_sync.status import rows_reached, spool_status
 from hardware import clock, home, keys
 from hardware.errors import Damaged, Misconfigured, TruckError, Unavailable
 from hardware.keys import Credentials
 from truck.alarms import Alarms
 from truck.broker import Broker
+from truck.complete import answer_complete
 from truck.config import TruckConfig, TruckHome
 from truck.custody import Custody
 from truck.desk import Desk, Known
+from truck.editions import Editions
 from truck.flow import Flow
 from truck.handover import Handover
 from truck.intake import Intake
@@ -33,12 +35,13 @@ from truck.latency import Latency
 from truck.live import Live
 from truck.opening import Progress, TruckKeys, begin, open_truck, remember
 from truck.pipeline import Pipeline
-from truck.questions import Questions
+from truck.questions import Answers, Questions
 from truck.replication import Replication, Turn
 from truck.serve.feed import encode_course, encode_frame
 from truck.serve.http import Hub, serve
 from truck.serve.operator import Operator
 from truck.store.export import Readings, biometrics, query
+from truck.store.stored import Reached
 
 STATUS_SCHEMA = "truck.status/1"
 _FRAME_S = 1.0
@@ -110,6 +113,8 @@ class Service:
         turns: list[Turn] = []
         if copy.turns:
             turns = [*copy.turns, lambda *_: self._tell_of(copy)]
+            if copy.ledger is not None:
+                turns.append(Editions(lambda: self._keeper.store, copy.ledger).turn)
         else:
             self.alarms.set(
                 "cloud", "nobody is named to open the cloud copy, so nothing is sealed",
@@ -141,10 +146,12 @@ class Service:
             host, port = self._config.page_host, self._config.page_port
             page = serve(self._hub, host, port, self._course, self.status, self._operator)
             held.callback(page.stop)
-            questions = Questions(
-                self._home.socket,
-                {"sql": lambda sql: query(self._keeper.store, sql), "ruling": self._desk.ask},
-            )
+            answers: Answers = {
+                "sql": lambda sql: query(self._keeper.store, sql),
+                "ruling": self._desk.ask,
+                "complete": self._complete,
+            }
+            questions = Questions(self._home.socket, answers)
             held.callback(questions.close)
             self._intake.start()
             self._flow()
@@ -224,6 +231,11 @@ class Service:
             return spool_status(self._home.outbox, now_s)
         except TruckError as error:
             return {"state": "unknown", "error": str(error)}
+
+    def _complete(self, stage: str | None) -> dict[str, Any]:
+        stream = self._config.stream
+        reached = Reached(*rows_reached(self._home.outbox, stream))
+        return answer_complete(self._keeper.store, stream, stage, reached)
 
     def _has_incident(self, number: int) -> bool:
         sql = f"SELECT 1 FROM incidents WHERE incident = {number:d} LIMIT 1"  # noqa: S608 a number

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from hardware.strip import print_ledger
+
 ROWS_SHOWN = 200
 
 
@@ -97,6 +99,18 @@ def print_rebuild(console: Console, document: dict[str, Any]) -> None:
     for name, made in document["tables"].items():
         table.add_row(name, f"{made['rows']:,}", made["digest"])
     console.print(table)
+
+
+def print_complete(console: Console, found: dict[str, Any]) -> None:
+    """How complete a stage is in the cloud."""
+    print_ledger(console, found)
+    for gap in found["bundles_missing"]:
+        lo, hi = gap["numbers"]
+        console.print(
+            f"relay {gap['relay']}: bundles {lo} to {hi - 1} of its boot {gap['boot']} have not "
+            "come; they wait in its spool or were dropped there: see `relay status`",
+            highlight=False,
+        )
 
 
 def print_rows(console: Console, rows: pa.Table) -> None:

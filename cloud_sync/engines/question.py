@@ -12,12 +12,14 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from cloud_sync.batch import ledger_of
 from cloud_sync.engines.pulled import PulledStream, files_of, read_pulled
 from hardware.errors import Misconfigured
 
 QUERY_S_MAX = 60.0
 QUERY_ROWS_MAX = 1_000_000
 BIOMETRICS = ".bio"
+LEDGER = ledger_of("")
 _CONFIG: dict[str, Any] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -60,7 +62,8 @@ def _offer(connection: duckdb.DuckDBPyConnection, streams: Sequence[PulledStream
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     for view, chosen in (
-        ("readings", [s for s in streams if not s.name.endswith(BIOMETRICS)]),
+        ("readings", [s for s in streams if not s.name.endswith((BIOMETRICS, LEDGER))]),
+        ("ledger", [s for s in streams if s.name.endswith(LEDGER)]),
         ("biometrics", [s for s in streams if s.name.endswith(BIOMETRICS)]),
     ):
         parts = [
