@@ -29,7 +29,7 @@ SCHEMA = "truck.score/1"
 _ROOT = Path(__file__).resolve().parents[2]
 _YES = {True: "yes", False: "NO", None: ""}
 _PARITY = {"aside": (1, 2), "open": (0, 2), "both": (0, 1)}
-_SPARSE_RIDERS = 184
+_SPARSE_RIDERS, _SPARSE_KIND = 184, "mountain"  # where a hole hides most: who eases on a climb
 Tell = Callable[[str], None]
 
 
@@ -146,7 +146,7 @@ def _sparse_rows(
     seed: int, minutes: int, failed: dict[str, str], tell: Tell
 ) -> list[dict[str, Any]]:
     tell("184 riders, frames of 6 s")
-    wish = seeds.Wish(seed, seeds.Size(_SPARSE_RIDERS, min(minutes or 30, 30)))
+    wish = seeds.Wish(seed, seeds.Size(_SPARSE_RIDERS, min(minutes or 30, 30)), _SPARSE_KIND)
     outcomes: list[seeds.Outcome] = []
     try:
         outcomes.append(_alone(seeds.score_sparse, wish, _folder("sparse")))

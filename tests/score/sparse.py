@@ -1,6 +1,6 @@
 """A feed as television gets it: 184 riders, a frame every 6 s, a hole of 30 s in every minute.
 
-Made from a simulated stage by leaving readings out; its truth stays. Rules.
+Made from a simulated mountain stage by leaving readings out; its truth stays. Rules.
 - Gap p95: as in gaps.py, over all riders published on the road or unheard for up to 90 s.
 - Phantom: a crash alarm of no crash, as in incidents.py.
 - Lost: a rider with a sound device who for 60 s on end is heard (a reading not older than 40 s, the

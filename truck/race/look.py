@@ -22,7 +22,7 @@ from truck.race.standings import Bonuses, StandingColumns, follow_standings
 from truck.race.starters import begun_at, starters_of
 from truck.race.status import ASTRAY, SIGNAL_LOST, counted_at, status_at
 from truck.race.timetrial import Starts, follow_timetrial, timetrial_order
-from truck.race.trackers import Trackers, follow_trackers
+from truck.race.trackers import SUSPECT, Trackers, follow_trackers
 from truck.race.trail import Trails, follow_trails
 from truck.race.wind import Echelons, WindColumns, follow_wind
 from truck.race.winds import Winds
@@ -147,7 +147,10 @@ def look(
         order = timetrial_order(scene, memory.starts, gaps)
     else:
         riding = on_road | (led & ~scene.finished & (status == SIGNAL_LOST))
-        place_m, front = follow_places(memory.places, scene, riding, memory.groups.group_id)
+        place_m, front = follow_places(
+            memory.places, scene, riding, memory.groups.group_id, memory.gaps.trend,
+            memory.trackers.driven >= SUSPECT,
+        )  # fmt: skip
         shown_m = _shown(scene, memory.shown, np.where(on_road, place_m, np.nan))
         order = _standings_order(scene, shown_m, led)
         group_id = follow_groups(memory.groups, scene, place_m, on_road)

@@ -1,9 +1,9 @@
 """Where on the road each rider is by now, also who has not been heard for a while.
 
 A rider rides as those ahead of him did: between two fixes the time he is behind the front of the
-race stays, not his speed, so bends and climbs do not move him. Without signal he gets on as the
-heard riders of his group do. Silence is no abandonment, so a place is guessed for as long as it
-lasts; whether it is shown is the status' business.
+race goes on as it did, not his speed, so bends and climbs do not move him. Without signal he gets
+on as the heard riders of his group do. Silence is no abandonment, so a place is guessed for as
+long as it lasts; whether it is shown is the status' business.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from truck.race.scene import Scene
 
 HEARD_US = 10_000_000  # a rider's own fix says where he is
 _STANDING_MPS = 1.0
+_LASTS_S = 120.0  # of a gap's trend: after as long it has a quarter of its strength
 _LEADS_ON_US = 600_000_000  # a break out of reach is the front still: so long a valley may be
 
 
@@ -42,7 +43,12 @@ def heard(scene: Scene) -> NDArray[np.bool_]:
 
 
 def follow_places(
-    memory: Places, scene: Scene, racing: NDArray[np.bool_], group_id: NDArray[np.int32]
+    memory: Places,
+    scene: Scene,
+    racing: NDArray[np.bool_],
+    group_id: NDArray[np.int32],
+    trend: Floats,
+    doubtful: NDArray[np.bool_],
 ) -> tuple[Floats, Front | None]:
     """Metres after the flag of the riders in the race, NaN for others, and the race's front.
 
@@ -51,6 +57,8 @@ def follow_places(
         scene: of the instant.
         racing: who is in the race and on the course, or was when last heard, however long ago.
         group_id: who rode with whom at the last look, -1 for nobody.
+        trend: by how much each gap to the front grew when it was last measured, seconds a second.
+        doubtful: who may sit in a car, and leads nobody.
     """
     recent = heard(scene)
     place_m = np.where(racing & recent, scene.distance_m, np.nan)
@@ -72,24 +80,33 @@ def follow_places(
         place_m[dark] = np.where(np.isnan(was_m), scene.distance_m[dark], was_m + way_m)
     place_m = np.minimum(place_m, scene.course.length_m)
     led &= np.isfinite(place_m)
-    front = front_of(scene, place_m, led)
+    sure = led & ~doubtful
+    front = front_of(scene, place_m, sure if sure.any() else led)
     if front is not None:
-        _ride_as_the_front_did(memory, scene, front, place_m, led)
+        _ride_as_the_front_did(memory, scene, front, place_m, led, trend)
     memory.place_m[:] = place_m
     memory.at_us[:] = scene.at_us
     return place_m, front
 
 
 def _ride_as_the_front_did(
-    memory: Places, scene: Scene, front: Front, place_m: Floats, who: NDArray[np.bool_]
+    memory: Places,
+    scene: Scene,
+    front: Front,
+    place_m: Floats,
+    who: NDArray[np.bool_],
+    trend: Floats,
 ) -> None:
-    """Bring riders from their last fix, or place, to now at the gap they had there."""
+    """Bring riders from their last fix, or place, to now at the gap they had there, as it grew."""
     rows = np.flatnonzero(who & ~_standing(scene))
     by_fix = heard(scene)[rows]
     from_m = np.where(by_fix, scene.riders.distance_m[rows], memory.place_m[rows])
     from_us = np.where(by_fix, scene.riders.placed_us[rows], memory.at_us[rows])
-    behind_s = front.passed_s(from_m) - (scene.at_us - from_us) / 1e6
-    now_m = front.place_at(np.where(behind_s > 0.0, behind_s, np.nan))
+    since_s = (scene.at_us - from_us) / 1e6
+    behind_s = front.passed_s(from_m) - since_s
+    aged = 1.0 + (scene.at_us - scene.riders.placed_us[rows]) / 1e6 / _LASTS_S
+    grown_s = np.maximum(behind_s + trend[rows] * since_s / (aged * aged), 0.0)
+    now_m = front.place_at(np.where(behind_s > 0.0, grown_s, np.nan))
     known = np.isfinite(now_m)
     place_m[rows[known]] = np.maximum(now_m, from_m)[known]
 

@@ -29,6 +29,9 @@ SUSPECT = 1.0  # points from which his standing still raises nothing
 # bunch (Blocken 2018).
 _BIKE_SHARE, _ROLLING, _G = 82.0 / 75.0, 0.0035, 9.81
 _DRAG_PER_KG = 0.5 * 1.15 * 0.30 * 0.25 / 75.0
+# Alone there is nobody to hide behind but a motorbike, which takes half of it (Blocken 2016);
+# uphill, where no run from a descent is left.
+_ALONE_M, _ALONE = 100.0, 2.0
 # The best of the world hold 6.4 W/kg for an hour (Coggan's table) and have 330 to 400 J/kg above
 # it (W' of 25 to 30 kJ). Twice that is a motor: 3.5 points.
 _LASTING_W_KG, _POINT_J_KG = 6.4, 200.0
@@ -147,7 +150,17 @@ def _needed(memory: Trackers, scene: Scene, rows: Ints) -> tuple[Floats, NDArray
     climbed_m = np.interp(to_m, *heights_m) - np.interp(from_m, *heights_m)
     moved = (speed_mps > 1.0) & (speed_mps < _FASTEST_MPS)
     lifted = _BIKE_SHARE * _G * (climbed_m / lasted_s + _ROLLING * speed_mps)
-    return lifted + _DRAG_PER_KG * speed_mps * speed_mps * speed_mps, moved
+    alone = _alone(to_m, riders.distance_m) & (climbed_m > 0.0)
+    drag_per_kg = _DRAG_PER_KG * np.where(alone, _ALONE, 1.0)
+    return lifted + drag_per_kg * speed_mps * speed_mps * speed_mps, moved
+
+
+def _alone(at_m: Floats, others_m: Floats) -> NDArray[np.bool_]:
+    """Whether nobody else is near, the rider himself being among the others."""
+    sorted_m = np.sort(others_m)
+    near = np.searchsorted(sorted_m, at_m + _ALONE_M, side="right")
+    alone: NDArray[np.bool_] = near - np.searchsorted(sorted_m, at_m - _ALONE_M) <= 1
+    return alone
 
 
 def _told_by_sensors(memory: Trackers, trails: Trails, rows: Ints) -> Floats:

@@ -41,6 +41,17 @@ def test_over_holes_of_thirty_seconds_the_gap_is_projected_and_the_measured_one_
             assert of(frame, "gap_at_m", bib) <= of(frame, "distance_m", bib)
 
 
+def test_a_gap_that_grows_goes_on_growing_in_a_hole(race: Race) -> None:
+    grows_m = 300.0 + 2.4 * np.arange(400)
+    rows = field(race, np.stack([np.zeros(400), grows_m, np.full(400, 1500.0)]))
+    at_s = np.rint((rows.measured_at_us - start_us(race)) / 1e6)
+    holed = rows.take((at_s % 60 < 30) & (at_s % 6 == rows.bib % 6))
+    seconds = range(330, 358)
+    for second, frame in zip(seconds, frames_at(race, holed, *seconds), strict=True):
+        assert of(frame, "gap_s", 2) == pytest.approx(grows_m[second] / SPEED_MPS, abs=2.5)
+        assert of(frame, "gap_s", 3) == pytest.approx(125.0, abs=1.0)
+
+
 def test_a_break_out_of_reach_still_leads_the_race(race: Race) -> None:
     rows = field(race, np.stack([np.zeros(400), *(np.full(400, 1200.0 + 3 * k) for k in range(4))]))
     at_s = (rows.measured_at_us - start_us(race)) / 1e6
