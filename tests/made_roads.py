@@ -119,7 +119,7 @@ class Tracks:
         readings = Readings(
             (rider + 1).astype(np.int32),
             np.rint(self.at_s[second, rider] * 1e6).astype(np.int64),
-            lat, lon, none, self.speed_mps[second, rider], none, none, none,
+            lat, lon, none, self.speed_mps[second, rider], none, none, none, none,
         )  # fmt: skip
         order = np.lexsort((readings.bib, readings.measured_at_us))
         return readings.take(order), self.truth_m[second, rider][order]

@@ -39,7 +39,7 @@ def straight_readings(
     none = np.full(len(at_us), np.nan)
     return Readings(
         np.full(len(at_us), bib, np.int32), at_us.astype(np.int64), lat, lon, none,
-        np.full(len(at_us), speed_mps), none, none, none,
+        np.full(len(at_us), speed_mps), none, none, none, none,
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from hardware.rides import Ride, bibs_of, read_rides
 from truck.race.readings import Readings
 
 _NEEDED = ("measured_at", "bib", "latitude_deg", "longitude_deg")
-_SENSORS = ("altitude_m", "speed_mps", "power_w", "heart_rate_bpm", "cadence_rpm")
+_SENSORS = ("altitude_m", "speed_mps", "power_w", "heart_rate_bpm", "cadence_rpm", "impact")
 _TIME = pa.timestamp("us", "UTC")
 _BAD_CELL = re.compile(r"CSV column #(\d+): Row #(\d+): .*?(?:invalid value|zone offset in) '(.*)'")
 _RAGGED = re.compile(r"Row #(\d+): (Expected \d+ columns, got \d+)")
@@ -182,6 +182,7 @@ def _columns(path: Path, table: pa.Table) -> Readings:
         power_w=number("power_w"),
         heart_rate_bpm=number("heart_rate_bpm"),
         cadence_rpm=number("cadence_rpm"),
+        impact=number("impact"),
     )
     somewhere = np.isfinite(readings.latitude_deg) & np.isfinite(readings.longitude_deg)
     return readings if somewhere.all() else readings.take(somewhere)
@@ -209,7 +210,8 @@ def _ride_columns(bib: int, ride: Ride) -> Readings:
     return Readings(
         bib=np.full(len(ride.measured_at_s), bib, np.int32),
         measured_at_us=np.rint(ride.measured_at_s * 1e6).astype(np.int64),
-        **{name: getattr(ride, name) for name in Readings._fields[2:]},
+        **{name: getattr(ride, name) for name in Readings._fields[2:-1]},
+        impact=np.full(len(ride.measured_at_s), np.nan),
     )
 
 

@@ -222,7 +222,7 @@ class View:
             "sos": flags((fixes.status & 4) != 0),
             "impact": flags((fixes.status & 8) != 0),
             "battery": numbers(battery, battery == packet.NONE_BATTERY),
-            **self._place(tick, bib, measured_at_us, si, live),
+            **self._place(tick, bib, measured_at_us, si, (fixes.status & 12) != 0, live),
             "stage": pa.repeat(self.race.stage.label if self.race else "", len(of)),
         }
         return table({name: columns[name] for name in _READINGS_ORDER})
@@ -233,6 +233,7 @@ class View:
         bib: npt.NDArray[np.int32],
         measured_at_us: npt.NDArray[np.int64],
         si: Mapping[str, npt.NDArray[Any]],
+        impact: npt.NDArray[np.bool_],
         live: npt.NDArray[np.bool_],
     ) -> dict[str, pa.Array]:
         """Columns of where the live rows are; what is too old to be live is left unplaced."""
@@ -247,6 +248,7 @@ class View:
                 bib=bib[live],
                 measured_at_us=measured_at_us[live],
                 **{name: si[name][live] for name in Readings._fields if name in si},
+                impact=impact[live].astype(np.float64),
             )
             placed: Placed = self.race.advance(readings, tick[live])
             for name, column in columns.items():

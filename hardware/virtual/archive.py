@@ -22,7 +22,7 @@ _MEASURED = (
 )  # fmt: skip
 _READINGS = pa.schema(
     [("measured_at", _TIME), ("bib", pa.int32()), *((name, pa.float64()) for name in _MEASURED),
-     ("heard_at", _TIME)]
+     ("impact", pa.bool_()), ("heard_at", _TIME)]
 )  # fmt: skip
 _RODE = (
     "lateral_m", "speed_mps", "power_w", "heart_rate_bpm", "headwind_mps", "crosswind_mps",
@@ -61,6 +61,7 @@ def write_readings(
     columns = {
         "measured_at": pa.array(joined("measured_at_us")[order]).cast(_TIME),
         "bib": joined("bib")[order],
+        "impact": joined("impact")[order],
         "heard_at": pa.array(heard_us[order]).cast(_TIME),
     } | {name: _nullable(joined(name)[order]) for name in _MEASURED}
     _write(path, pa.table({name: columns[name] for name in _READINGS.names}, _READINGS))

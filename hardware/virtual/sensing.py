@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardware.virtual.asphalt import Asphalt
-from hardware.virtual.devices import Carried, Stale
+from hardware.virtual.devices import Carried, Flags, Stale
 from hardware.virtual.faults import Faults
 from hardware.virtual.reception import Reception, delays_s
 from hardware.virtual.ride import Floats, Ride, Singles
@@ -51,6 +51,7 @@ class Readings(NamedTuple):
     power_w: Floats
     heart_rate_bpm: Floats
     cadence_rpm: Floats
+    impact: NDArray[np.bool_]
     stale: NDArray[np.bool_]
 
 
@@ -58,10 +59,11 @@ class Receivers:
     """The trackers' receivers and clocks for one ride."""
 
     def __init__(
-        self, ride: Ride, carried: Carried, asphalt: Asphalt, faults: Faults,
+        self, ride: Ride, carried: Carried, felt: Flags, asphalt: Asphalt, faults: Faults,
         draw: np.random.Generator,
     ) -> None:  # fmt: skip
         self._ride, self._carried, self._asphalt, self._draw = ride, carried, asphalt, draw
+        self._felt = felt
         seconds, trackers = carried.on.shape[0], len(carried.bibs)
         self._step_deg = faults.step_deg
         parts_s = np.round(draw.uniform(0.0, 0.995, trackers), 2)
@@ -126,6 +128,7 @@ class Receivers:
             power_w=power_w,
             heart_rate_bpm=heart_rate_bpm,
             cadence_rpm=cadence_rpm,
+            impact=self._felt[second, column],
             stale=np.zeros(len(second), np.bool_),
         )
         for stale in carried.stale:

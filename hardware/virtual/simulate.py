@@ -26,6 +26,7 @@ from hardware.virtual.devices import carry
 from hardware.virtual.faults import Faults, faults_of
 from hardware.virtual.folder import check_free, new_folder
 from hardware.virtual.ground import grounded
+from hardware.virtual.impacts import impacts_of
 from hardware.virtual.reception import heard_again, receive
 from hardware.virtual.ride import Event, Ride
 from hardware.virtual.riders import Field, field_of
@@ -38,7 +39,7 @@ SCHEMA = "hardware.simulate/1"
 Say = Callable[[str], None]
 
 _RIDERS = 184
-_STREAM, _ASPHALT_STREAM = 17, 18
+_STREAM, _ASPHALT_STREAM, _IMPACT_STREAM = 17, 18, 19
 
 
 def simulate_stage(
@@ -152,7 +153,8 @@ def _sense(
     carried = carry(ride, road, faults, draw)
     reception = receive(ride, carried, faults, draw)
     shadows = cast(ride, carried, asphalt, faults, draw)
-    receivers = Receivers(ride, carried, asphalt, faults, draw)
+    felt = impacts_of(ride, carried, np.random.default_rng((seed, _IMPACT_STREAM)))
+    receivers = Receivers(ride, carried, felt, asphalt, faults, draw)
     reported = np.zeros(ride.status.shape, np.bool_)
     parts = []
     for part in receivers.measure(reception, shadows):

@@ -24,6 +24,7 @@ import incidents
 import motion
 import numpy as np
 import progress
+import pyarrow.parquet as pq
 import sparse
 import standings
 import wind
@@ -90,7 +91,20 @@ def score_stage(wish: Wish, folder: Path) -> Outcome:
     _replay(simulated, simulated / "readings.parquet", replayed, made_of, taken_s)
     measures = MEASURES if wish.kind is None else RARE[wish.kind]
     figures, missing = _measure(Scene(simulated, replayed), measures, taken_s)
+    if wish.kind is None:
+        figures |= _deaf(simulated, folder, made_of, taken_s)
     return Outcome(wish.seed, wish.kind or kind_of(wish.seed), figures, missing, taken_s)
+
+
+def _deaf(
+    simulated: Path, folder: Path, made_of: str, taken_s: dict[str, float]
+) -> dict[str, Pair]:
+    """Incidents once more, from readings of devices that feel no impact: by position alone."""
+    readings, replayed = folder / "deaf.parquet", folder / "deaf"
+    pq.write_table(pq.read_table(simulated / "readings.parquet").drop(["impact"]), readings)
+    _replay(simulated, readings, replayed, made_of, taken_s)
+    figures, _ = _measure(Scene(simulated, replayed, readings), (incidents.figures,), taken_s)
+    return {f"{name}, no impact bit": pair for name, pair in figures.items()}
 
 
 def score_sparse(wish: Wish, folder: Path) -> Outcome:
@@ -103,7 +117,7 @@ def score_sparse(wish: Wish, folder: Path) -> Outcome:
     _replay(simulated, thinned, replayed, made_of, taken_s)
     scene = Scene(simulated, replayed, thinned)
     figures, missing = _measure(scene, (sparse.figures,), taken_s)
-    return Outcome(wish.seed, kind_of(wish.seed), figures, missing, taken_s)
+    return Outcome(wish.seed, wish.kind or kind_of(wish.seed), figures, missing, taken_s)
 
 
 def _simulate(wish: Wish, out: Path, taken_s: dict[str, float]) -> str:

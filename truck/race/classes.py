@@ -29,6 +29,7 @@ class Evidence(NamedTuple):
         together_s: from the first of their onsets to the third, NaN with fewer.
         shut: whether riders close behind stand before it and none has passed; None if unknown.
         left: whether the tracker lost the rider's heartbeat just then; None if unknown.
+        felt: whether a rider's device felt an impact; None if none of them can tell.
         feeding: whether it lies in a feed zone.
         crossing: whether it lies just before a level crossing.
     """
@@ -41,6 +42,7 @@ class Evidence(NamedTuple):
     together_s: float
     shut: bool | None
     left: bool | None
+    felt: bool | None
     feeding: bool
     crossing: bool
 
@@ -90,6 +92,12 @@ _LEFT = {
     "crash": 0.04, "mechanical": 0.3, "comfort_stop": 0.02, "feed_zone": 0.02,
     "level_crossing": 0.02,
 }  # fmt: skip
+# An accelerometer's word. Assumed, for want of published figures of race devices: four falls in
+# five are felt, a bike that is laid down, leant or thrown on a car seems one sometimes.
+_FELT = {
+    "crash": 0.8, "mechanical": 0.1, "comfort_stop": 0.05, "feed_zone": 0.03,
+    "level_crossing": 0.05,
+}  # fmt: skip
 # Slower than 6 m/s: on climbs riders seldom fall, and chains drop and legs stop.
 _SLOW_MPS = 6.0
 _SLOW = {
@@ -130,6 +138,8 @@ def _likelihood(kind: str, evidence: Evidence) -> float:
         told += _said(_SHUT[kind], evidence.shut)
     if evidence.left is not None:
         told += _said(_LEFT[kind], evidence.left)
+    if evidence.felt is not None:
+        told += _said(_FELT[kind], evidence.felt)
     return told
 
 

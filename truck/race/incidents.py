@@ -40,6 +40,7 @@ _LEADS, _MOVED = 0.1, 0.15
 _GATHER_US = 2_000_000  # before the first saying: who falls takes others along within it
 _BREATH_US = 3_000_000  # between two sayings that only name more riders
 _SILENT_ODDS = 0.95
+_FELT_US = 5_000_000, 45_000_000  # from an onset: devices go on saying it for a while
 
 
 class Change(NamedTuple):
@@ -178,9 +179,18 @@ def _evidence(
         together_s=float(onset_us[min(2, len(rows) - 1)] - onset_us[0]) / 1e6,
         shut=road_shut(trails, scene, place_m, incident["started_us"]),
         left=left,
+        felt=_felt(scene, rows, onset_us),
         feeding=_is_at(scene.course, "feed", place_m, -_FEED_M, _FEED_M),
         crossing=_is_at(scene.course, "crossing", place_m, *_BAR_M),
     )
+
+
+def _felt(scene: Scene, rows: Ints, onset_us: Ints) -> bool | None:
+    """Whether a device felt an impact as its rider came to stand; None where none can tell."""
+    tells = scene.riders.feels[rows]
+    since_us = scene.riders.impact_us[rows] - onset_us
+    felt = (since_us >= -_FELT_US[0]) & (since_us <= _FELT_US[1])
+    return bool(felt.any()) if tells.any() else None
 
 
 def _is_at(course: Course, kind: str, place_m: float, low_m: float, high_m: float) -> bool:

@@ -216,6 +216,8 @@ class Race:
         riders.longitude_deg[rows] = fixes.longitude_deg
         riders.power_w[rows] = fixes.power_w
         riders.heart_rate_bpm[rows] = fixes.heart_rate_bpm
+        riders.feels[rows] = np.isfinite(fixes.impact)
+        riders.impact_us[rows[fixes.impact > 0]] = at_us[fixes.impact > 0]
         racing = riders.finished_us[rows] == NEVER_US
         rows, at_us = rows[racing], at_us[racing]
         from_m, from_us = riders.distance_m[rows], riders.placed_us[rows]

@@ -20,6 +20,8 @@ _SHAPES: dict[str, tuple[Any, float, tuple[int, ...]]] = {
     "y_m": (np.float64, np.nan, ()),
     "power_w": (np.float64, np.nan, ()),
     "heart_rate_bpm": (np.float64, np.nan, ()),
+    "impact_us": (np.int64, NEVER_US, ()),
+    "feels": (np.bool_, False, ()),
     "speed_mps": (np.float64, np.nan, ()),
     "speed_us": (np.int64, NEVER_US, ()),
     "pace_mps": (np.float64, np.nan, ()),
@@ -67,6 +69,8 @@ class Riders:
     Attributes:
         bib: of each row; rows are in start-list order, then in order of appearance.
         seen_us: of the latest fix.
+        impact_us: when his device last said that it had felt an impact.
+        feels: whether it can tell.
         speed_mps: filtered.
         pace_mps: the speed's mean over about a minute.
         moving_us: when the rider was last moving.
@@ -110,6 +114,8 @@ class Riders:
     y_m: NDArray[np.float64]
     power_w: NDArray[np.float64]
     heart_rate_bpm: NDArray[np.float64]
+    impact_us: NDArray[np.int64]
+    feels: NDArray[np.bool_]
     speed_mps: NDArray[np.float64]
     speed_us: NDArray[np.int64]
     pace_mps: NDArray[np.float64]

@@ -11,6 +11,7 @@ from hardware.route import line_of
 from hardware.stage import load_stage
 from hardware.virtual.devices import carry
 from hardware.virtual.faults import Faults
+from hardware.virtual.impacts import impacts_of
 from hardware.virtual.ride import Event, Ride, Status
 from hardware.virtual.road import Road, road_of
 from tests.hardware.virtual.conftest import Simulated
@@ -169,6 +170,22 @@ def test_a_tracker_left_on_the_old_bike_rides_on_in_a_car(road: Road) -> None:
     ends_m = carried.distance_m[-1, carried.in_car[-1]]
     assert (ends_m > ride.distance_m[-1].max()).any(), "one hurries ahead"
     assert (ends_m < ride.distance_m[-1].max()).any(), "one follows"
+
+
+def test_most_falls_are_felt_for_some_seconds_and_knocks_are_few(road: Road) -> None:
+    ride = steady_ride(road)
+    crash = Event("crash", tuple(ride.bibs.tolist()), 600, None, 0.0, 1.0)
+    ride = replace(ride, events=(crash,))
+    felt = np.stack([
+        impacts_of(ride, carry(ride, road, Faults(), np.random.default_rng(seed)),
+                   np.random.default_rng(seed))
+        for seed in range(40)
+    ])  # fmt: skip
+    fell = felt[:, 600:605].any(axis=1)
+    assert 0.75 < fell.mean() < 0.85
+    assert felt[:, 600:620].sum(axis=1)[fell].max() == 15
+    knocks = felt[:, :590].any(axis=1).sum()
+    assert 1 <= knocks <= 12  # one in 150,000 rider seconds
 
 
 def test_a_bike_without_a_tracker_is_silence(road: Road) -> None:

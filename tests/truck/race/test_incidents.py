@@ -65,6 +65,20 @@ def test_one_who_falls_alone_is_a_crash_and_one_who_rolls_out_is_not(race: Race)
     assert [incident.kind for incident in incidents_of(said)] == ["crash", "mechanical"]
 
 
+def test_an_impact_tells_a_soft_fall_from_a_stop_and_says_nothing_of_who_rides_on(
+    race: Race,
+) -> None:
+    felt = {5: WHEN_S, 9: WHEN_S}  # 9 has hit a kerb
+    odd = {5: stopped(WHEN_S, 3.0, 20), 17: stopped(250, 3.0, 20)}
+    readings = []
+    for rows in bunch(race, odd):
+        since_s = np.arange(len(rows.bib)) - felt.get(int(rows.bib[0]), 10_000)
+        readings.append(rows._replace(impact=((since_s >= 0) & (since_s < 15)).astype(float)))
+    said, _ = watched(race, readings)
+    assert [alarm.bibs for alarm in alarms(said)] == [(5,)]
+    assert not any(9 in change.bibs for change in said)
+
+
 def test_a_comfort_stop_of_many_is_no_crash(race: Race) -> None:
     rolling = {bib: stopped(WHEN_S + bib % 5, 0.9, 60) for bib in range(10, 18)}
     said, _ = watched(race, bunch(race, rolling))
@@ -175,7 +189,7 @@ def test_odds_add_up_and_harder_braking_is_never_less_of_a_crash() -> None:
     for braking in np.arange(1.0, 6.0, 0.5):
         evidence = Evidence(
             riders=1, braking_mps2=float(braking), at_least=False, from_mps=PACE_MPS, sparse_s=1.9,
-            together_s=0.0, shut=None, left=None, feeding=False, crossing=False,
+            together_s=0.0, shut=None, left=None, felt=None, feeding=False, crossing=False,
         )  # fmt: skip
         odds = odds_of(evidence)
         assert sum(odds.values()) == pytest.approx(1.0, abs=0.005)
