@@ -54,6 +54,7 @@ class SmallTruck:
                     latitude_deg=float(self.course.latitude_deg[place]),
                     longitude_deg=float(self.course.longitude_deg[place]),
                     speed_mps=10.0,
+                    impact=(device, second) == (2, 5),
                 )
                 for device in (1, 2, 3)
             ]  # fmt: skip

@@ -109,6 +109,7 @@ def as_csv(readings: Readings, path: Path, *, iso: bool) -> Path:
         "latitude_deg": part.latitude_deg,
         "longitude_deg": part.longitude_deg,
         "speed_kmh": pa.array(part.speed_mps * 3.6, from_pandas=True),
+        "impact": part.bib % 2,
         "team_note": np.full(len(part.bib), "x"),
     }
     table = pa.table(columns)
@@ -128,6 +129,7 @@ def test_csv_and_parquet_readings_are_the_same_readings(readings: Readings, tmp_
         assert found.latitude_deg == pytest.approx(part.latitude_deg, abs=1e-9)
         assert found.speed_mps == pytest.approx(part.speed_mps, abs=1e-6, nan_ok=True)
         assert np.isnan(found.power_w).all()
+        assert found.impact.tolist() == (part.bib % 2).tolist()
 
 
 def test_rides_of_one_file_each_are_the_same_riders_as_the_joined_file(

@@ -107,6 +107,17 @@ def test_ticks_without_packets_make_rows_of_ticks_alone(
     assert tables["ticks"]["row_end"].to_pylist() == [0, 0, 0]
 
 
+def test_what_a_device_felt_gets_to_the_race(ridden: tuple[SmallTruck, list[Record]]) -> None:
+    truck, records = ridden
+    view = truck.keys.new_view()
+    view.apply_all(records[:40])
+    assert view.race is not None
+    riders = view.race._riders
+    assert riders.feels.all()
+    assert riders.impact_us[riders.bib == 12].tolist() == [round((NOW_S + 5) * 1e6)]
+    assert (riders.impact_us[riders.bib != 12] < 0).all()
+
+
 def test_packets_before_any_roster_are_damage(ridden: tuple[SmallTruck, list[Record]]) -> None:
     truck, records = ridden
     tick = next(r for r in records if r.kind == Kind.TICK)
