@@ -93,7 +93,7 @@ class S3Eraser:
                 "erasing in S3 needs boto3", "Install big-data-truck[kms] on this machine."
             ) from error
         self._bucket, _, self._prefix = url.removeprefix("s3://").rstrip("/").partition("/")
-        self._client: Any = boto3.client("s3")
+        self._client: Any = boto3.session.Session().client("s3")
 
     def erase(self, key: str) -> int:
         """See Eraser."""

@@ -27,7 +27,7 @@ class KmsKey:
     def __init__(self, arn: str) -> None:
         self._arn = arn
         with self._named_errors():
-            self._client: Any = boto3.client("kms", region_name=_region(arn))
+            self._client: Any = boto3.session.Session().client("kms", region_name=_region(arn))
 
     @property
     def name(self) -> str:
