@@ -9,7 +9,7 @@ import typer
 from cloud_sync.audit import Audit, Progress, fetch_object, find_streams, prove_chain
 from cloud_sync.config import load_settings
 from cloud_sync.envelope import NotForThisKey
-from cloud_sync.grant import grant_batch, grant_prefix, grant_rider
+from cloud_sync.grant import grant_batch, grant_key, grant_prefix, grant_rider, rider_grant_key
 from cloud_sync.key_audit import Trust
 from cloud_sync.keyring import KeyHolder, Recipient, open_holder, read_recipient, read_truck_public
 from cloud_sync.keyset import (
@@ -202,21 +202,24 @@ def _grant_stream(
     stream = audit.stream
     opener = audit.opener(remote, holder)
     opener.check(audit.chain)
-    grants: list[tuple[str, bytes]] = []
+    there = set(remote.keys(grant_prefix(stream)))
+    given = 0
     for place, manifest in enumerate(audit.chain):
         if to.key_id not in manifest.recipients:
-            data_key = opener.data_key(fetch_object(remote, manifest), manifest)
-            grants.append(grant_batch(manifest.batch, data_key, to))
+            grants: list[tuple[str, bytes]] = []
+            if grant_key(manifest.batch, to.key_id) not in there:
+                data_key = opener.data_key(fetch_object(remote, manifest), manifest)
+                grants.append(grant_batch(manifest.batch, data_key, to))
             for rider_key in manifest.rider_keys:
                 rider = opener.rider_key(rider_key)
-                if rider is not None:
+                if rider and rider_grant_key(stream, rider_key, to.key_id) not in there:
                     grants.append(grant_rider(stream, rider_key, rider.secret, to))
+            for key, data in grants:
+                put_proven(remote, key, data)
+            there |= {key for key, _ in grants}
+            given += len(grants)
         move(place + 1, len(audit.chain))
-    there = set(remote.keys(grant_prefix(stream)))
-    fresh = [(key, data) for key, data in grants if key not in there]
-    for key, data in fresh:
-        put_proven(remote, key, data)
-    return len(fresh)
+    return given
 
 
 def _read(draft: Path) -> KeySet:
