@@ -151,9 +151,10 @@ def exit_code(found: dict[str, Any]) -> Exit:
 def sentence(found: dict[str, Any]) -> str:
     """The answer in words, for people."""
     totals = found["totals"]
-    whole = sum(not bike["holes"] for bike in found["bikes"])
+    holed = {bike["device"] for bike in found["bikes"] if bike["holes"]}
+    whole = totals["bikes"] - len(holed)
     answer = "is complete in the cloud" if found["complete"] else "is NOT complete in the cloud"
-    parts = [f"{whole} of {len(found['bikes'])} bikes' boots without a hole"]
+    parts = [f"{whole} of {totals['bikes']} bikes without a hole"]
     parts += [
         f"{_bikes(found, (state,))} {words} ({_where(found, state)}{totals[state]:,} packets)"
         for state, words in _WORDS.items()
@@ -205,7 +206,9 @@ def find_stage(labels: Iterable[str], wanted: str | None) -> str:
 
 
 def _bikes(found: dict[str, Any], states: tuple[State, ...]) -> int:
-    return sum(any(h["state"] in states for h in bike["holes"]) for bike in found["bikes"])
+    return len(
+        {b["device"] for b in found["bikes"] if any(h["state"] in states for h in b["holes"])}
+    )
 
 
 def _where(found: dict[str, Any], state: State) -> str:

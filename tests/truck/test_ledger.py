@@ -127,6 +127,6 @@ def test_the_answer_in_words_says_where_and_how_many(road: Road) -> None:
     road.hear(*road.packets(1, [0, 9]), *road.packets(2, [0]), at_s=10)
     words = sentence(road.ledger())
     assert words.startswith("loop is complete in the cloud: 3 of 3 stored packets are there")
-    assert "1 of 2 bikes' boots without a hole" in words
+    assert "1 of 2 bikes without a hole" in words
     assert "1 with holes never heard (" in words
     assert "8 packets), 0 waiting" in words
