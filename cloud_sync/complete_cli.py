@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from cloud_sync.audit import Audit, fetch_object, find_streams, prove_chain
+from cloud_sync.audit import Audit, find_streams, prove_chain, raise_failures
 from cloud_sync.batch import ledger_of, stream_of
 from cloud_sync.complete import complete_stream
 from cloud_sync.config import load_settings
+from cloud_sync.fetching import fetch_object
 from cloud_sync.keyring import KeyHolder, open_holder, read_truck_public
 from cloud_sync.manifest import Manifest
 from cloud_sync.opening import Opener
@@ -111,8 +112,8 @@ def check_answers(found: Iterable[dict[str, Any]], *, as_json: bool) -> None:
 
 def _chain(remote: Remote, stream: str, truck: bytes) -> list[Manifest]:
     audit = Audit(stream)
-    if not prove_chain(audit, remote, truck, None):
-        raise Damaged("; ".join(map(str, audit.failures)))
+    if not prove_chain(audit, remote, truck, ()):
+        raise_failures([audit])
     return audit.chain
 
 

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 
 from cloud_sync.batch import BatchName
 from cloud_sync.keyring import KeyHolder, Recipient
-from hardware.errors import Damaged, Misconfigured
+from cloud_sync.tampering import Tampered, Tampering
+from hardware.errors import Misconfigured
 
 DATA_KEY_BYTES = 32
 
@@ -68,13 +69,18 @@ def open_sealed(envelope: str, purpose: str, what: str, key: KeyHolder) -> bytes
             raise wrong_key(what, key, list(entries))
         entry = entries[key_id]
         if entry["algorithm"] != recipient.algorithm:
-            raise Damaged(f"{what} uses the unknown key algorithm {entry['algorithm']!r}")
+            raise Tampered(
+                Tampering.ENVELOPE_CLOSED,
+                f"{what} uses the unknown key algorithm {entry['algorithm']!r}",
+            )
         sealed = base64.b64decode(entry["sealed"], validate=True)
         secret = key.open(sealed, _info(purpose, key_id))
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
-        raise Damaged(f"the key of {what} does not open with key {key_id}") from error
+        raise Tampered(
+            Tampering.ENVELOPE_CLOSED, f"the key of {what} does not open with key {key_id}"
+        ) from error
     if len(secret) != DATA_KEY_BYTES:
-        raise Damaged(f"the key of {what} has {len(secret)} bytes")
+        raise Tampered(Tampering.ENVELOPE_CLOSED, f"the key of {what} has {len(secret)} bytes")
     return secret
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from cloud_sync.audit import SUMMARY
 from cloud_sync.eraser import Eraser
 from cloud_sync.erasure import (
     ERASURE_BYTES_MAX,
@@ -25,6 +26,7 @@ from cloud_sync.erasure import (
 from cloud_sync.grant import grant_prefix
 from cloud_sync.keyring import KeyHolder
 from cloud_sync.opening import Opener
+from cloud_sync.pull_folder import PullFolder
 from cloud_sync.put import put_proven
 from cloud_sync.remote import Remote
 from cloud_sync.rider_keys import rider_key_key, rider_key_prefix
@@ -32,8 +34,6 @@ from cloud_sync.sealed_parquet import write_plain
 from hardware import keys
 from hardware.errors import Damaged, Misconfigured, Refused
 from hardware.signing import SigningKey
-
-_SUMMARY = "pull.json"
 
 
 def find_rider_keys(
@@ -96,15 +96,17 @@ def forget_pulled(folder: Path, stream: str, bib: int, stage: str | None) -> int
         Misconfigured: when a file cannot be read or written.
         Damaged: when one is no whole Parquet file.
     """
-    home, gone = folder / stream, 0
+    folder_of, gone = PullFolder(folder, stream), 0
+    folder_of.forget_staged()
+    home = folder_of.home
     for path in sorted(home.rglob("*.parquet")):
         try:
             table = pq.ParquetFile(path).read()
             if "bib" not in table.column_names:
                 continue
+            if stage is not None and f"stage={stage}" not in path.relative_to(home).parts:
+                continue
             his = pc.equal(table["bib"], bib)
-            if stage is not None and "stage" in table.column_names:
-                his = pc.and_(his, pc.equal(table["stage"], stage))
             count = int(pc.sum(his).as_py() or 0)
             if count:
                 _replace(table.filter(pc.invert(his)), path)
@@ -130,7 +132,7 @@ def _replace(table: pa.Table, path: Path) -> None:
 
 def _correct_summary(home: Path) -> None:
     """Put the new sizes into the last pull's account; the next one takes them as they are."""
-    path = home / _SUMMARY
+    path = home / SUMMARY
     if not path.exists():
         return
     summary = json.loads(keys.read_file(path, "the last pull's summary"))
@@ -138,4 +140,5 @@ def _correct_summary(home: Path) -> None:
         file = home / entry["file"]
         if file.exists():
             entry["size"] = file.stat().st_size
+            entry["rows"] = pq.read_metadata(file).num_rows
     keys.write_file(path, json.dumps(summary, indent=1).encode(), 0o644)

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from cloud_sync.audit import Audit, Progress, fetch_object, find_streams, prove_chain
+from cloud_sync.audit import Audit, Progress, find_streams, prove_chain, raise_failures
 from cloud_sync.config import load_settings
 from cloud_sync.envelope import NotForThisKey
+from cloud_sync.fetching import fetch_object
 from cloud_sync.grant import grant_batch, grant_key, grant_prefix, grant_rider, rider_grant_key
 from cloud_sync.key_audit import Trust
 from cloud_sync.keyring import KeyHolder, Recipient, open_holder, read_recipient, read_truck_public
@@ -190,8 +191,8 @@ def _prove_stream(remote: Remote, stream: str, truck: bytes, trust: Trust) -> Au
         Damaged: naming all that does not.
     """
     audit = Audit(stream)
-    if not prove_chain(audit, remote, truck, None, trust):
-        raise Damaged("; ".join(audit.failures))
+    if not prove_chain(audit, remote, truck, (), trust):
+        raise_failures([audit])
     return audit
 
 

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloud_sync.batch import BatchName
-from hardware.errors import Damaged, Reason, Refused
+from cloud_sync.tampering import Tampered, Tampering, refused_as
+from hardware.errors import Reason, Refused
 from hardware.signing import SigningKey, open_exact_document, sign_document
 
 PAYLOAD_TYPE = "application/vnd.truck.manifest+json"
@@ -114,36 +115,65 @@ def check_chain(stream: str, envelopes: Sequence[bytes], truck: bytes) -> list[M
     """The manifests 0, 1, 2, ... of a stream, each proven to be the one that belongs there.
 
     Raises:
-        Damaged: naming the first that does not, and why.
+        Tampered: naming the first that does not, and why.
     """
     chain: list[Manifest] = []
     for seq, envelope in enumerate(envelopes):
         place = BatchName(stream, seq)
-        try:
-            manifest = open_manifest(envelope, truck)
-        except Refused as error:
-            raise Damaged(f"manifest {place} is not one the truck signed: {error}") from error
-        _check_link(place, chain[-1] if chain else None, manifest)
+        manifest = open_at(place, envelope, truck)
+        check_link(place, chain[-1] if chain else None, manifest)
         chain.append(manifest)
     return chain
 
 
-def _check_link(place: BatchName, before: Manifest | None, manifest: Manifest) -> None:
-    """Raise Damaged unless `manifest` stands at `place` and follows `before`."""
+def open_at(place: BatchName, envelope: bytes, truck: bytes) -> Manifest:
+    """The manifest served at a place.
+
+    Raises:
+        Tampered: when the truck did not write it.
+    """
+    try:
+        return open_manifest(envelope, truck)
+    except Refused as error:
+        name = refused_as("manifest", envelope, PAYLOAD_TYPE, truck, error)
+        sentence = f"manifest {place} is not one the truck signed: {error}"
+        raise Tampered(Tampering(name), sentence) from error
+
+
+def check_link(place: BatchName, before: Manifest | None, manifest: Manifest) -> None:
+    """Raise Tampered unless `manifest` stands at `place` and follows `before`."""
     batch = manifest.batch
     if batch.stream != place.stream:
-        raise Damaged(f"manifest {place} is of another stream, {batch.stream}")
-    if batch.seq != place.seq:
-        raise Damaged(f"manifest {place} is a replay of manifest {batch}")
+        raise Tampered(
+            Tampering.MANIFEST_OTHER_STREAM,
+            f"manifest {place} is of another stream, {batch.stream}",
+        )
+    if batch.seq < place.seq:
+        raise Tampered(
+            Tampering.MANIFEST_REPLAYED, f"manifest {place} is a replay of manifest {batch}"
+        )
+    if batch.seq > place.seq:
+        raise Tampered(
+            Tampering.MANIFEST_REORDERED,
+            f"manifest {place} is manifest {batch}, served before its turn",
+        )
     if manifest.prev != (before.digest if before else NO_PREVIOUS):
-        raise Damaged(f"manifest {place} does not follow the one served before it: the chain forks")
+        raise Tampered(
+            Tampering.CHAIN_FORKED,
+            f"manifest {place} does not follow the one served before it: the chain forks",
+        )
     lo = before.hi if before else 0
     if manifest.lo != lo or manifest.hi <= lo:
-        raise Damaged(
-            f"manifest {place} holds rows {manifest.lo} to {manifest.hi}, row {lo} is next"
+        kind = Tampering.ROWS_MISSING if manifest.lo > lo else Tampering.ROWS_REPEATED
+        raise Tampered(
+            Tampering.ROWS_NONE if manifest.lo == lo else kind,
+            f"manifest {place} holds rows {manifest.lo} to {manifest.hi}, row {lo} is next",
         )
     if manifest.key != batch.object_key(manifest.sha256):
-        raise Damaged(f"manifest {place} names an object outside its place: {manifest.key!r}")
+        raise Tampered(
+            Tampering.OBJECT_NAME,
+            f"manifest {place} names an object outside its place: {manifest.key!r}",
+        )
 
 
 def _is_well_formed(payload: dict[str, Any]) -> bool:

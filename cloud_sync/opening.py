@@ -26,6 +26,7 @@ from cloud_sync.rider_keys import (
     rider_key_key,
 )
 from cloud_sync.sealed_parquet import holds_rows, read_data_key, read_sealed
+from cloud_sync.tampering import Tampered, Tampering
 from hardware.errors import Damaged, Misconfigured
 
 _NOBODY: Mapping[str, Erasure] = {}
@@ -92,12 +93,16 @@ class Opener:
         if is_sealed(table):
             return open_rows(table, batch, lo, hi, self.rider_key)
         if table.num_rows != hi - lo:
-            raise Damaged(
+            raise Tampered(
+                Tampering.ROW_COUNT,
                 f"the object of batch {batch} holds {table.num_rows} rows, its manifest names"
-                f" {hi - lo}"
+                f" {hi - lo}",
             )
         if not holds_rows(table, lo, hi):
-            raise Damaged(f"the object of batch {batch} holds other rows than {lo} to {hi}")
+            raise Tampered(
+                Tampering.ROW_IDS,
+                f"the object of batch {batch} holds other rows than {lo} to {hi}",
+            )
         return table
 
     def rider_key(self, key_id: str) -> RiderKey | None:

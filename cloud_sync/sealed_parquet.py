@@ -18,7 +18,7 @@ import pyarrow.parquet.encryption as pe
 from cloud_sync.batch import BatchName
 from cloud_sync.envelope import wrap_data_key
 from cloud_sync.keyring import Recipient
-from hardware.errors import Damaged
+from cloud_sync.tampering import Tampered, Tampering
 
 FORMAT = "truck.batch/1"
 _FORMAT_FIELD = b"truck.format"
@@ -27,6 +27,7 @@ _SCHEMA_FIELD = b"truck.schema"
 _SCHEMA = b"truck.readings/2"
 # On recorded rides 9 % fewer bytes than level 1 for a third more work; 6 doubles it for 2 % more
 _ZSTD_LEVEL = 4
+_SEALED_MAGIC = b"PARE"  # Parquet with an encrypted footer ends so
 
 
 class _Wrapper(pe.KmsClient):  # type: ignore[misc]  # pyarrow has no types
@@ -51,7 +52,10 @@ class _Opener(pe.KmsClient):  # type: ignore[misc]  # pyarrow has no types
 
     def unwrap_key(self, wrapped_key: str, master_key_identifier: str) -> bytes:
         if master_key_identifier != str(self._batch):
-            raise Damaged(f"the object of batch {self._batch} is of {master_key_identifier!r}")
+            raise Tampered(
+                Tampering.ENVELOPE_OTHER_BATCH,
+                f"the object of batch {self._batch} is of {master_key_identifier!r}",
+            )
         return self._unwrap(wrapped_key)
 
 
@@ -92,12 +96,23 @@ def read_sealed(data: bytes, batch: BatchName, unwrap: Callable[[str], bytes]) -
         source = pa.BufferReader(data)
         table = pq.ParquetFile(source, decryption_properties=properties, pre_buffer=False).read()
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise Damaged(f"the object of batch {batch} does not open: {_first_line(error)}") from error
+        sealed = data[-4:] == _SEALED_MAGIC
+        raise Tampered(
+            Tampering.PAGES_DAMAGED if sealed else Tampering.OBJECT_NOT_SEALED,
+            f"the object of batch {batch} does not open: {_first_line(error)}",
+        ) from error
+    if data[-4:] != _SEALED_MAGIC:
+        raise Tampered(Tampering.OBJECT_NOT_SEALED, f"the object of batch {batch} is not sealed")
     about = table.schema.metadata or {}
     if about.get(_FORMAT_FIELD) != FORMAT.encode():
-        raise Damaged(f"the object of batch {batch} is not of format {FORMAT}")
+        raise Tampered(
+            Tampering.FORMAT_UNKNOWN, f"the object of batch {batch} is not of format {FORMAT}"
+        )
     if about.get(_BATCH_FIELD) != str(batch).encode():
-        raise Damaged(f"the object of batch {batch} holds the rows of another batch")
+        raise Tampered(
+            Tampering.FOOTER_OTHER_BATCH,
+            f"the object of batch {batch} holds the rows of another batch",
+        )
     return table
 
 
@@ -120,7 +135,10 @@ def read_data_key(data: bytes, batch: BatchName, unwrap: Callable[[str], bytes])
         )
         pq.read_metadata(pa.BufferReader(data), decryption_properties=properties)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise Damaged(f"the object of batch {batch} does not open: {_first_line(error)}") from error
+        raise Tampered(
+            Tampering.PAGES_DAMAGED,
+            f"the object of batch {batch} does not open: {_first_line(error)}",
+        ) from error
     return found[-1]
 
 

@@ -242,8 +242,11 @@ def _pull(cast: Cast, stream: str, truck_public: bytes, key: str) -> tuple[pa.Ta
             "--truck", truck_public.hex(), "--json",
         )
     )["streams"][0]  # fmt: skip
-    files = sorted(str(path) for path in (cast.pulled / stream).rglob("*.parquet"))
-    rows = ds.dataset(files).to_table().sort_by("row_id")
+    places = ds.partitioning(
+        pa.schema([("stage", pa.string()), ("date", pa.date32())]), flavor="hive"
+    )
+    files = ds.dataset(cast.pulled / f"stream={stream}", format="parquet", partitioning=places)
+    rows = files.to_table().drop_columns(["date"]).sort_by("row_id")
     return rows, int(pulled["batches"]), bool(pulled["verified"])
 
 

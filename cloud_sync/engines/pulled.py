@@ -1,6 +1,6 @@
 """What pulls left in a folder, as files to read: proven, and each as the pull left it.
 
-A pull says in pull.json that it proved a stream whole, and which files hold its rows. Everything
+A pull says in _pull.json that it proved a stream whole, and which files hold its rows. Everything
 here goes by that list, never by the names in the folder.
 """
 

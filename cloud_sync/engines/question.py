@@ -26,6 +26,10 @@ _CONFIG: dict[str, Any] = {
     "python_enable_replacements": False,
     "memory_limit": "2GB",
 }
+_HIVE = (
+    "hive_partitioning = true,"
+    " hive_types = {'stream': VARCHAR, 'stage': VARCHAR}, union_by_name = true"
+)
 _NOT_PROVEN = "Ask of `readings`, or of `biometrics` where they were pulled."
 
 
@@ -67,7 +71,7 @@ def _offer(connection: duckdb.DuckDBPyConnection, streams: Sequence[PulledStream
         ("biometrics", [s for s in streams if s.name.endswith(BIOMETRICS)]),
     ):
         parts = [
-            f"SELECT '{stream.name}' AS stream, * FROM read_parquet({_list(stream.files)})"  # noqa: S608
+            f"SELECT stream, * EXCLUDE (stream) FROM read_parquet({_list(stream.files)}, {_HIVE})"  # noqa: S608
             for stream in chosen
             if stream.files
         ]

@@ -1,6 +1,7 @@
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import time
@@ -23,11 +24,13 @@ from http_proxy import Proxy
 from odd_rows import OddRows
 
 from cloud_sync.cli import main
+from cloud_sync.folder import Folder
 from cloud_sync.keyring import RecipientKey, create_key, read_recipient, read_recipient_key
 from cloud_sync.outbox import Outbox
 from cloud_sync.replicate import Sealer
 from hardware.signing import SigningKey
 
+ENDS = [30, 31, 200, 350, 351]
 S3_CONFIG = {
     "identities": [
         {
@@ -67,6 +70,16 @@ class Crew:
         for end in ends:
             assert sealer.seal_due(OddRows(end), 1_800_000_000.0, flush=True) == 1
         sealer.close()
+
+    def push(self, home: Path, stream: str, ends: list[int]) -> Path:
+        """A folder remote of one stream, as a push leaves it."""
+        self.seal(home / "spool", ends, stream)
+        remote = Folder(home / "remote")
+        with Outbox(home / "spool") as outbox:
+            for entry in outbox.waiting():
+                remote.put_new(entry.key, (home / "spool" / entry.key).read_bytes())
+                remote.put_new(entry.batch.manifest_key(), entry.manifest)
+        return home / "remote"
 
 
 @pytest.fixture(scope="session")
@@ -257,3 +270,27 @@ def outbox_states() -> Callable[[Path], list[str]]:
         return [state for (state,) in rows]
 
     return states
+
+
+@pytest.fixture(scope="session")
+def pushed(crew: Crew, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder remote with five batches; tests tamper with copies of it."""
+    return crew.push(tmp_path_factory.mktemp("pushed"), "truck-1", ENDS)
+
+
+@pytest.fixture
+def remote(pushed: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(pushed, tmp_path / "remote"))
+
+
+@pytest.fixture
+def pull(cli: Cli, crew: Crew, tmp_path: Path) -> Callable[..., Run]:
+    """`cloud-sync pull` into tmp_path/out with the operations key."""
+
+    def run(url: object, *more: object, to: str = "out", **environment: str) -> Run:
+        truck = crew.truck.public.hex()
+        command = ["pull", url, "--to", tmp_path / to, "--truck", truck]
+        key = [] if "--key" in more or "--encrypted" in more else ["--key", crew.key_file]
+        return cli(*command, *key, *more, **environment)
+
+    return run

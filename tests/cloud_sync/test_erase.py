@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+import pyarrow.dataset as ds
 import pytest
 from body_rows import body_rows
 from copy_desk import BIO, STREAM, Desk
@@ -29,8 +29,9 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def pulled(folder: Path, stream: str) -> pa.Table:
-    files = sorted((folder / stream).rglob("*.parquet"))
-    return pa.concat_tables([pq.ParquetFile(path).read() for path in files]).sort_by("row_id")
+    stages = ds.partitioning(pa.schema([("stage", pa.string())]), flavor="hive")
+    found = ds.dataset(folder / f"stream={stream}", format="parquet", partitioning=stages)
+    return found.to_table().sort_by("row_id")
 
 
 def others(table: pa.Table, bib: int = 7) -> pa.Table:

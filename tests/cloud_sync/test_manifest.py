@@ -73,7 +73,7 @@ def test_each_wrong_link_is_named(chain: list[bytes]) -> None:
     first, second = digest(chain[0]), digest(chain[1])
     cases = {
         "replay of manifest s/000000000000": [chain[0], chain[0]],
-        "replay of manifest s/000000000002": [chain[0], chain[2]],
+        "manifest s/000000000002, served before its turn": [chain[0], chain[2]],
         "another stream, t": [chain[0], make(1, first, (5, 10), stream="t")],
         "the chain forks": [chain[0], chain[1], make(2, first, (10, 15))],
         "row 5 is next": [chain[0], make(1, first, (6, 10))],

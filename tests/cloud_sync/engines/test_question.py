@@ -32,7 +32,9 @@ def test_the_answer_is_the_rows_bit_by_bit(odd_pulled: Path) -> None:
 
 
 def test_one_streams_own_folder_is_asked_alone(odd_pulled: Path) -> None:
-    assert ask(odd_pulled / "truck-2", "SELECT count(*) n FROM readings")["n"].to_pylist() == [40]
+    assert ask(odd_pulled / "stream=truck-2", "SELECT count(*) n FROM readings")[
+        "n"
+    ].to_pylist() == [40]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def test_an_answer_without_end_is_refused(odd_pulled: Path) -> None:
 
 
 def test_what_was_not_proven_is_not_answered_from(cli, pulled: Path) -> None:
-    path = pulled / "truck-2" / "pull.json"
+    path = pulled / "stream=truck-2" / "_pull.json"
     summary = json.loads(path.read_text())
     for spoilt, sentence in (
         (summary | {"verified": False}, "does not say that stream truck-2 was verified"),
@@ -92,13 +94,13 @@ def test_what_was_not_proven_is_not_answered_from(cli, pulled: Path) -> None:
         assert (done.code, done.out) == (78, "")
         assert sentence in done.err
     path.unlink()
-    (pulled / "truck-1" / "pull.json").unlink()
+    (pulled / "stream=truck-1" / "_pull.json").unlink()
     done = cli("sql", "SELECT 1", pulled)
     assert (done.code, "holds no pulled stream" in done.err) == (78, True)
 
 
 def test_a_file_that_is_not_as_the_pull_left_it_is_named(cli, pulled: Path) -> None:
-    file = next((pulled / "truck-1").rglob("*.parquet"))
+    file = next((pulled / "stream=truck-1").rglob("*.parquet"))
     file.write_bytes(file.read_bytes()[:-1])
     done = cli("sql", "SELECT 1", pulled)
     assert (done.code, file.name in done.err) == (65, True)
