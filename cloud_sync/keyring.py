@@ -17,6 +17,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -65,7 +66,7 @@ class Recipient:
     public_bytes: bytes
     algorithm: Algorithm = Algorithm.XWING
 
-    @property
+    @cached_property
     def key_id(self) -> str:
         """16 hex digits that name this key in manifests."""
         return hashlib.sha256(self.public_bytes).hexdigest()[:16]
@@ -88,9 +89,13 @@ class Recipient:
             X25519PublicKey.from_public_bytes(self.public_bytes[_MLKEM_PUBLIC_BYTES:]),
         )
 
+    @cached_property
+    def _key(self) -> MLKEM768X25519PublicKey | RSAPublicKey:
+        return self.public_key()
+
     def seal(self, secret: bytes, info: bytes) -> bytes:
         """A secret of 32 bytes, for this recipient alone, bound to `info` (32 bytes)."""
-        key = self.public_key()
+        key = self._key
         if isinstance(key, RSAPublicKey):
             return key.encrypt(secret + info, OAEP(MGF1(hashes.SHA256()), hashes.SHA256(), None))
         return bytes(_SUITE.encrypt(secret, key, info))
@@ -129,6 +134,7 @@ class RecipientKey:
         """Without the secret."""
         return f"RecipientKey({self.name!r}, {self.recipient().key_id})"
 
+    @cached_property
     def _halves(self) -> tuple[MLKEM768PrivateKey, X25519PrivateKey]:
         wide = hashlib.shake_256(self.seed).digest(96)
         return (
@@ -138,11 +144,15 @@ class RecipientKey:
 
     def private_key(self) -> MLKEM768X25519PrivateKey:
         """The key HPKE opens with."""
-        return MLKEM768X25519PrivateKey(*self._halves())
+        return MLKEM768X25519PrivateKey(*self._halves)
 
     def recipient(self) -> Recipient:
         """The public half."""
-        mlkem, x25519 = self._halves()
+        return self._recipient
+
+    @cached_property
+    def _recipient(self) -> Recipient:
+        mlkem, x25519 = self._halves
         public = mlkem.public_key().public_bytes_raw() + x25519.public_key().public_bytes_raw()
         return Recipient(self.name, public)
 

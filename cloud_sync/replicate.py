@@ -179,11 +179,12 @@ class Sealer:
         temporary = self._data / _TEMPORARY
         try:
             data_key = write_sealed(table, temporary, batch, recipients)
-            with ThreadPoolExecutor(1) as disk:  # the disk works while the file is opened again
-                durable = disk.submit(keys.sync, temporary)
-                data = temporary.read_bytes()
+            data = temporary.read_bytes()
+            with ThreadPoolExecutor(2) as beside:  # while the file is opened again
+                durable = beside.submit(keys.sync, temporary)
+                hashed = beside.submit(hashlib.sha256, data)
                 whole = is_same(read_sealed(data, batch, lambda _: data_key), table)
-                sha256 = hashlib.sha256(data).hexdigest()
+                sha256 = hashed.result().hexdigest()
                 durable.result()
             if not whole:
                 raise Damaged(f"batch {batch} does not open as it was sealed; is the memory sound?")

@@ -1,26 +1,41 @@
-"""Sealed bytes a second, against plain Parquet of the same rows in the same encodings.
+"""Sealed and opened bytes a second, against plain Parquet of the same rows in the same encodings.
 
 Sealing counts all of it: encryption, HPKE for two recipients, reading the file back, opening it,
 comparing every row, SHA-256, fsync of file and folder, the signed manifest and the outbox commit.
-The two take turns, batch by batch, so that a busy machine slows both.
+Opening counts the private key's work, decryption, decoding and the proof of the rows; once more
+with the SHA-256 of the object, which a puller takes while the next one is on its way. Plain Parquet
+takes turns with it, batch by batch, so that a busy machine slows both; a ratio is the median of
+theirs. The size of biometrics in a stream of their own stands beside readings that still had them.
 """
 
+import hashlib
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from cloud_sync.keyring import RecipientKey
+from cloud_sync.batch import BatchName
+from cloud_sync.biometrics import PLAIN
+from cloud_sync.folder import Folder
+from cloud_sync.keyring import Recipient, RecipientKey
+from cloud_sync.manifest import open_manifest
+from cloud_sync.opening import Opener
+from cloud_sync.outbox import Outbox
+from cloud_sync.recipients import InForce
 from cloud_sync.replicate import Sealer
-from cloud_sync.sealed_parquet import write_plain
+from cloud_sync.rider_keys import RiderKeys
+from cloud_sync.sealed_parquet import holds_rows, write_plain, write_sealed
 from hardware.signing import SigningKey
 
 ROWS_A_BATCH = 26_000  # about what makes 1 MiB
 BATCHES = 10
+_MEASURES = ("power_w", "heart_rate_bpm", "cadence_rpm")
 Row = tuple[str, float, str, str, float]
 
 
@@ -80,34 +95,95 @@ def _seconds(start: float) -> float:
 
 
 def measure() -> list[Row]:
-    """Rows (name, value, unit, baseline, ratio): large batches, and those of a live second."""
+    """Rows (name, value, unit, baseline, ratio): large batches, those of a live second, sizes."""
     with tempfile.TemporaryDirectory() as folder:
         return [
-            _measure(Path(folder, "large"), "sealing, full batches", ROWS_A_BATCH, BATCHES),
-            _measure(Path(folder, "small"), "sealing, 5 s batches", 198 * 5, 4 * BATCHES),
+            *_measure(Path(folder, "large"), "full batches", ROWS_A_BATCH, BATCHES),
+            *_measure(Path(folder, "small"), "5 s batches", 198 * 5, 4 * BATCHES)[:1],
+            _weigh(Path(folder, "sizes")),
         ]
 
 
-def _measure(folder: Path, name: str, rows: int, batches: int) -> Row:
+def _measure(folder: Path, name: str, rows: int, batches: int) -> list[Row]:
     folder.mkdir()
     source = Telemetry(rows * (batches + 1))
-    pair = [RecipientKey(n, n.encode() * 32).recipient() for n in "ab"]
+    holder = RecipientKey("a", b"a" * 32)
+    pair = [holder.recipient(), RecipientKey("b", b"b" * 32).recipient()]
     sealer = Sealer(folder / "spool", "bench", SigningKey(b"s" * 32), pair)
-    sealed_s: list[float] = []
-    plain_s: list[float] = []
+    plain = folder / "plain.parquet"
+    times: dict[str, list[float]] = {}
+
+    def take(what: str, work: Callable[[], object]) -> None:
+        start = time.perf_counter()
+        work()
+        times.setdefault(what, []).append(_seconds(start))
+
     for batch in range(batches + 1):
-        source.end += rows
-        start = time.perf_counter()
-        write_plain(source.rows(source.end - rows, source.end), folder / "plain.parquet")
-        plain_s.append(_seconds(start))
-        start = time.perf_counter()
-        sealer.seal_due(source, float(batch), flush=True)
-        sealed_s.append(_seconds(start))
+        lo, source.end = source.end, source.end + rows
+        table = source.rows(lo, source.end)
+        take("plain written", lambda table=table: write_plain(table, plain))
+        take("sealed", lambda at=float(batch): sealer.seal_due(source, at, flush=True))
     sealer.close()
+    remote = Folder(folder / "spool")
+    opener = Opener(remote, "bench", holder)
+    with Outbox(folder / "spool") as outbox:
+        entries = outbox.waiting()
+    for entry in entries:
+        manifest = open_manifest(entry.manifest, SigningKey(b"s" * 32).public)
+        data = remote.get(manifest.key, manifest.size)
+        write_plain(source.rows(entry.lo, entry.hi), plain)
+        bytes_of_plain = plain.read_bytes()
+        take("plain read", lambda data=bytes_of_plain, m=manifest: _read_plain(data, m.lo, m.hi))
+        take("opened", lambda data=data, m=manifest: opener.open(data, m))
+        take("hashed", lambda data=data: hashlib.sha256(data).hexdigest())
     mb = source.rows(0, rows).nbytes / 1e6
+    whole = [a + b for a, b in zip(times["opened"], times["hashed"], strict=True)]
+    return [
+        _row(f"sealing, {name}", mb, times["sealed"], times["plain written"]),
+        _row(f"opening, {name}", mb, times["opened"], times["plain read"]),
+        _row(f"opening and SHA-256, {name}", mb, whole, times["plain read"]),
+    ]
+
+
+def _row(name: str, mb: float, ours_s: list[float], plain_s: list[float]) -> Row:
     # the first of each pays for imports and thread pools
-    sealed, plain = (mb / statistics.median(times[1:]) for times in (sealed_s, plain_s))
-    return name, sealed, "MB/s in memory", f"plain Parquet {plain:.1f} MB/s", sealed / plain
+    ratio = statistics.median(p / o for p, o in zip(plain_s[1:], ours_s[1:], strict=True))
+    speed = mb / statistics.median(ours_s[1:])
+    baseline = f"plain Parquet {mb / statistics.median(plain_s[1:]):.1f} MB/s"
+    return name, speed, "MB/s in memory", baseline, ratio
+
+
+def _read_plain(data: bytes, lo: int, hi: int) -> bool:
+    return holds_rows(pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(), lo, hi)
+
+
+def _weigh(folder: Path) -> Row:
+    """KiB a batch of 5 s, of two streams and of one, both for two recipients."""
+    rows = 198 * 5 * 6  # six batches of readings to one of biometrics
+    source = Telemetry(rows)
+    table = source.rows(0, rows)
+    bodies = table.select(["row_id", "bib", *_MEASURES]).cast(
+        pa.schema([f for f in PLAIN if f.name != "stage"])
+    )
+    bodies = bodies.add_column(1, "stage", pa.array(["bench"] * rows))
+    pair = [RecipientKey(n, n.encode() * 32).recipient() for n in "ab"]
+    parts = [table.slice(k * 990, 990) for k in range(6)]
+    folder.mkdir()
+    riders = RiderKeys(folder, "b.bio", b"secret")
+    blobs, _ = riders.seal(bodies, BatchName("b.bio", 0), InForce(tuple(pair)))
+    one, without = (
+        sum(_size(part.drop_columns(gone), folder, pair) for part in parts)
+        for gone in ([], list(_MEASURES))
+    )
+    two = without + _size(blobs, folder, pair)
+    kib = [total / 6 / 1024 for total in (two, one)]
+    baseline = f"one stream {kib[1]:.1f} KiB"
+    return "biometrics apart, 5 s of 198 riders", kib[0], "KiB", baseline, kib[0] / kib[1]
+
+
+def _size(table: pa.Table, folder: Path, pair: list[Recipient]) -> int:
+    write_sealed(table, folder / "sized.parquet", BatchName("b", 0), pair)
+    return (folder / "sized.parquet").stat().st_size
 
 
 def main() -> None:
