@@ -71,6 +71,17 @@ def biometrics_of(stream: str) -> str:
     return f"{stream}{_BIOMETRICS}"
 
 
+def epoch_of(stream: str, number: int) -> str:
+    """The stream that holds all rows anew, after `number` times its place was taken; 0 is itself.
+
+    X becomes X.e1, X.bio becomes X.e1.bio.
+    """
+    base, mark = (
+        (stream[: -len(_BIOMETRICS)], _BIOMETRICS) if is_biometrics(stream) else (stream, "")
+    )
+    return f"{base}.e{number}{mark}" if number else stream
+
+
 def is_biometrics(stream: str) -> bool:
     """Whether a stream carries biometrics."""
     return stream.endswith(_BIOMETRICS)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cloud_sync.batch import BatchSource, biometrics_of, ledger_of
 from cloud_sync.keyring import read_truck_public
@@ -52,6 +53,7 @@ class CloudCopy:
     ) -> None:
         self._held = ExitStack()
         self._keyset: KeySetFile | None = None
+        self._sealers: list[Sealer] = []
         self.turns: list[Callable[[float, bool], int]] = []
         self.ledger: Sealer | None = None
         """Of the stream that says how complete the readings are; the truck gives it its rows."""
@@ -63,10 +65,25 @@ class CloudCopy:
                 self._held.callback(self.ledger.close)
             if bio_to is not None:
                 bio = biometrics_of(stream)
-                riders = RiderKeys(spool, bio, secret)
-                sealer = Sealer(spool, bio, signing_key, bio_to, riders, BIOMETRICS_AGE_MAX_S)
+                sealer = Sealer(
+                    spool, bio, signing_key, bio_to, lambda name: RiderKeys(spool, name, secret),
+                    BIOMETRICS_AGE_MAX_S,
+                )  # fmt: skip
                 self._add(sealer, biometrics)
             self._held = self._held.pop_all()
+
+    def heads(self) -> dict[str, bytes]:
+        """The newest signed beat of each stream."""
+        return {stream: beat for sealer in self._sealers for stream, beat in sealer.beats()}
+
+    @property
+    def forked(self) -> str:
+        """Why streams had to begin an epoch, or nothing."""
+        return "; ".join(s["forked"] for s in self.status() if s["forked"])
+
+    def status(self) -> list[dict[str, Any]]:
+        """What each sealer says of its stream."""
+        return [sealer.status() for sealer in self._sealers]
 
     @property
     def problem(self) -> str:
@@ -89,4 +106,5 @@ class CloudCopy:
 
     def _add(self, sealer: Sealer, source: BatchSource) -> None:
         self._held.callback(sealer.close)
+        self._sealers.append(sealer)
         self.turns.append(lambda now_s, flush: sealer.seal_due(source, now_s, flush=flush))

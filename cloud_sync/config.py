@@ -17,7 +17,7 @@ FILE = "cloud-sync.toml"
 
 
 class Settings(BaseSettings):
-    """What pull and verify need besides the remote; AWS_* belong to the store's own library."""
+    """What the commands need to know; AWS_* and the like belong to the store's own library."""
 
     model_config = SettingsConfigDict(env_prefix="CLOUD_SYNC_", toml_file=FILE, extra="forbid")
 
@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     truck: str | None = None
     root: str | None = None
     cloud: str | None = None
+    also: str | None = None
 
     @classmethod
     def settings_customise_sources(
@@ -46,6 +47,7 @@ def load_settings(
     truck: str | None,
     root: str | None = None,
     cloud: str | None = None,
+    also: str | None = None,
 ) -> Settings:
     """The settings of this call; None where a flag was not given.
 
@@ -53,7 +55,7 @@ def load_settings(
         Misconfigured: when the file is no TOML or says something unknown.
     """
     flags: dict[str, Any] = {
-        "to": to, "key": key, "truck": truck, "root": root, "cloud": cloud,
+        "to": to, "key": key, "truck": truck, "root": root, "cloud": cloud, "also": also,
     }  # fmt: skip
     given = {name: value for name, value in flags.items() if value is not None}
     try:
@@ -65,5 +67,5 @@ def load_settings(
         field = ".".join(map(str, first["loc"]))
         raise Misconfigured(
             f"{FILE} or CLOUD_SYNC_{field.upper()}: {field}: {first['msg']}",
-            "Known are to, key, truck, root and cloud.",
+            "Known are to, key, truck, root, cloud and also.",
         ) from error

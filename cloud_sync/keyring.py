@@ -291,12 +291,12 @@ def _fields(path: Path, kinds: tuple[str, ...], what: str) -> tuple[str, str, st
     )
 
 
-def read_truck_public(text: str) -> bytes:
-    """The truck's Ed25519 public key: 64 hex digits, or a file that holds them.
+def read_truck_public(text: str, what: str = "truck public key") -> bytes:
+    """An Ed25519 public key, the truck's or `what`: 64 hex digits, or a file that holds them.
 
     Raises:
         Misconfigured: when it is neither.
     """
     if _HEX_KEY.fullmatch(text):
         return bytes.fromhex(text)
-    return keys.read_key(Path(text), "truck public key")
+    return keys.read_key(Path(text), what)

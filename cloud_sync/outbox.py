@@ -1,7 +1,8 @@
 """The outbox: what was sealed, and how far each batch has come; SQLite, shared by two processes.
 
 The sealing process appends, the pusher moves a batch on: sealed -> stored (its object is proven in
-the remote) -> committed (its manifest too) -> released (its local file is gone).
+the remote) -> committed (its manifest too) -> released (its local file is gone). A stream whose
+place in the remote is taken is closed: the pusher leaves it, the sealing process begins an epoch.
 """
 
 import sqlite3
@@ -13,11 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cloud_sync.batch import BatchName
+from cloud_sync.batch import BatchName, epoch_of
 from hardware.errors import Damaged, Misconfigured, NotInitialised, Unavailable
 
 _FILE = "outbox.sqlite"
 _BUSY_S = 30.0
+PAUSED, SPOOL_LIMIT, SECOND = "paused", "spool_bytes_max", "second"  # names of notes
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS batch (
     stream TEXT NOT NULL, seq INTEGER NOT NULL,
@@ -27,6 +29,20 @@ CREATE TABLE IF NOT EXISTS batch (
     sealed_at_s REAL NOT NULL, state TEXT NOT NULL,
     PRIMARY KEY (stream, seq)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS stream (
+    stream TEXT PRIMARY KEY, truck BLOB NOT NULL,
+    closed TEXT NOT NULL DEFAULT '', closed_at_s REAL,
+    acked INTEGER NOT NULL DEFAULT -1, acked_at_s REAL, ack_refused TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS beat (
+    stream TEXT PRIMARY KEY, number INTEGER NOT NULL, seq INTEGER NOT NULL, envelope BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+-- a closed stream goes nowhere any more: what it holds is kept, and waits for nothing
+CREATE VIEW IF NOT EXISTS progress AS SELECT batch.*,
+    state IN ('sealed', 'stored') AS waits, coalesce(closed = '', 1) AS live,
+    min(sealed_at_s) OVER (PARTITION BY stream) AS began_at_s
+    FROM batch LEFT JOIN stream USING (stream);
 CREATE TABLE IF NOT EXISTS pusher (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     remote TEXT NOT NULL, state TEXT NOT NULL, error TEXT NOT NULL, at_s REAL NOT NULL
@@ -62,6 +78,28 @@ class Entry:
     def key(self) -> str:
         """The object's key, in the remote and in the spool."""
         return self.batch.object_key(self.sha256)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A stream: its truck's public key, why it was closed, how far the cloud acknowledged it."""
+
+    stream: str
+    truck: bytes
+    closed: str
+    closed_at_s: float | None
+    acked: int
+    acked_at_s: float | None
+    ack_refused: str
+
+
+@dataclass(frozen=True)
+class SignedBeat:
+    """A signed beat about the head `batch`, and the number it is stored under."""
+
+    batch: BatchName
+    number: int
+    envelope: bytes
 
 
 class Outbox:
@@ -123,13 +161,31 @@ class Outbox:
         return self._entries(last + " ORDER BY stream")
 
     def waiting(self, limit: int = -1) -> list[Entry]:
-        """Batches not yet committed, oldest first."""
-        where = "WHERE state IN ('sealed', 'stored') ORDER BY stream, seq LIMIT ?"
-        return self._entries(where, (limit,))
+        """Batches not yet committed: of the stream that began last first, each stream in order.
 
-    def releasable(self) -> list[Entry]:
-        """Committed batches whose local file may go."""
-        return self._entries("WHERE state = 'committed' ORDER BY stream, seq")
+        So today goes before yesterday, whose end may have come over a dead link.
+        """
+        rows = self._run(
+            "SELECT stream, seq FROM progress WHERE waits AND live"
+            " ORDER BY began_at_s DESC, stream, seq LIMIT ?",
+            (limit,),
+        )
+        return [e for place in rows if (e := self.entry(BatchName(*place)))]
+
+    def entry(self, batch: BatchName) -> Entry | None:
+        """One batch, if it was sealed here."""
+        entries = self._entries("WHERE stream = ? AND seq = ?", (batch.stream, batch.seq))
+        return entries[0] if entries else None
+
+    def releasable(self, *, acked_only: bool) -> list[Entry]:
+        """Committed batches whose local file may go; with `acked_only` where the cloud said so."""
+        where = "WHERE state = 'committed' ORDER BY stream, seq"
+        if acked_only:
+            where = (
+                "NATURAL JOIN stream WHERE state = 'committed' AND seq <= acked"
+                " ORDER BY stream, seq"
+            )
+        return self._entries(where)
 
     def reached(self, stream: str) -> tuple[int, int, int]:
         """Rows of a stream below which all are sealed, are uploaded, and were read back."""
@@ -165,15 +221,86 @@ class Outbox:
         return dict(zip(names, rows[0] if rows else ("", "never ran", "", None), strict=True))
 
     def totals(self) -> dict[str, Any]:
-        """Counts of all streams together; `oldest_s` is the sealing time of the first waiting."""
+        """Counts of all streams together; `oldest_s` is the sealing time of the first waiting.
+
+        `held_bytes` are those of files still here, `aside_*` what a closed stream did not commit.
+        """
         (row,) = self._run(
             "SELECT count(*), coalesce(sum(hi - lo), 0), coalesce(sum(size), 0),"
-            " coalesce(sum(waits), 0), coalesce(sum(waits * size), 0),"
-            " min(CASE WHEN waits THEN sealed_at_s END) FROM"
-            " (SELECT *, state IN ('sealed', 'stored') AS waits FROM batch)"
+            " coalesce(sum(waits AND live), 0), coalesce(sum((waits AND live) * size), 0),"
+            " min(CASE WHEN waits AND live THEN sealed_at_s END),"
+            " coalesce(sum((state != 'released' AND live) * size), 0),"
+            " coalesce(sum(waits AND NOT live), 0), coalesce(sum((waits AND NOT live) * size), 0)"
+            " FROM progress"
         )
-        names = ("batches", "rows", "bytes", "pending_batches", "pending_bytes", "oldest_s")
+        names = (
+            "batches", "rows", "bytes", "pending_batches", "pending_bytes", "oldest_s",
+            "held_bytes", "aside_batches", "aside_bytes",
+        )  # fmt: skip
         return dict(zip(names, row, strict=True))
+
+    def begin_stream(self, stream: str, truck: bytes) -> None:
+        """A stream is sealed here, signed with the key whose public half is `truck`."""
+        self._run("INSERT OR IGNORE INTO stream (stream, truck) VALUES (?, ?)", (stream, truck))
+
+    def close_stream(self, stream: str, why: str, now_s: float) -> None:
+        """Nothing more of a stream goes to the remote; the first reason stays."""
+        self._run(
+            "INSERT INTO stream (stream, truck, closed, closed_at_s) VALUES (?, x'', ?, ?)"
+            " ON CONFLICT DO UPDATE SET closed = excluded.closed, closed_at_s ="
+            " excluded.closed_at_s WHERE closed = ''",
+            (stream, why, now_s),
+        )
+
+    def epoch_in_force(self, stream: str) -> str:
+        """The stream's own name, or that of the first epoch that is not closed."""
+        known, epoch = self.streams(), 0
+        while (name := epoch_of(stream, epoch)) in known and known[name].closed:
+            epoch += 1
+        return name
+
+    def streams(self) -> dict[str, Stream]:
+        """What is known of each stream."""
+        columns = "stream, truck, closed, closed_at_s, acked, acked_at_s, ack_refused"
+        return {
+            row[0]: Stream(*row)
+            for row in self._run(f"SELECT {columns} FROM stream ORDER BY stream")  # noqa: S608
+        }
+
+    def note_ack(self, stream: str, seq: int, at_s: float) -> None:
+        """The cloud holds a stream up to `seq`, by its signed word."""
+        self._run(
+            "UPDATE stream SET acked = ?, acked_at_s = ?, ack_refused = '' WHERE stream = ?"
+            " AND acked <= ?",
+            (seq, at_s, stream, seq),
+        )
+
+    def note_ack_refused(self, stream: str, why: str) -> None:
+        """An ack was served that is none."""
+        self._run("UPDATE stream SET ack_refused = ? WHERE stream = ?", (why, stream))
+
+    def put_beat(self, stream: str, seq: int, envelope: bytes, now_s: float) -> None:
+        """The newest beat of a stream; its number is its second, so that no disk forgets it."""
+        self._run(
+            "INSERT INTO beat VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " number = max(number + 1, excluded.number), seq = excluded.seq,"
+            " envelope = excluded.envelope",
+            (stream, int(now_s), seq, envelope),
+        )
+
+    def beats(self) -> list[SignedBeat]:
+        """The newest beat of every stream."""
+        rows = self._run("SELECT stream, number, seq, envelope FROM beat ORDER BY stream")
+        return [SignedBeat(BatchName(stream, seq), number, e) for stream, number, seq, e in rows]
+
+    def note(self, name: str, value: str) -> None:
+        """Something one process tells the other, and `status`."""
+        self._run("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, value))
+
+    def noted(self, name: str) -> str:
+        """What was noted last, or nothing."""
+        rows = self._run("SELECT value FROM note WHERE name = ?", (name,))
+        return str(rows[0][0]) if rows else ""
 
     def _entries(self, where: str, values: tuple[Any, ...] = ()) -> list[Entry]:
         rows = self._run(f"SELECT {_COLUMNS} FROM batch {where}", values)  # noqa: S608

@@ -1,26 +1,36 @@
 """Pushing: sealed batches go to the remote, objects in parallel, manifests strictly in order.
 
-Nothing counts as done on the word of a put. Whatever a put answered, or whether its answer was
-lost, the key is read back: the same bytes is success, other bytes is a fork, nothing is a retry
-with the same bytes. A local file is removed only after its object and its manifest were read back.
+Nothing counts as done on the word of a put, see `put`. What waits is looked at anew after every few
+batches, so that a stream that began later goes first: today's race before the end of yesterday's.
+A stream whose place in the remote is taken is closed with an alarm, and the others go on.
 """
 
 import contextlib
 import hashlib
 import queue
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from secrets import SystemRandom
 from typing import TypeVar
 
-from cloud_sync.outbox import Entry, Outbox, State
-from cloud_sync.put import put_proven
-from cloud_sync.remote import Remote
+from cloud_sync.batch import BatchName, data_prefix, manifest_prefix
+from cloud_sync.heads import Heads
+from cloud_sync.manifest import ENVELOPE_BYTES_MAX
+from cloud_sync.outbox import PAUSED, Entry, Outbox, State
+from cloud_sync.pace import Cap
+from cloud_sync.put import Forked, name_fork, put_proven
+from cloud_sync.release import Releaser
+from cloud_sync.remote import NotThere, Remote
+from hardware import clock
 from hardware.clock import Clock
 from hardware.errors import Damaged, Misconfigured, TruckError, Unavailable
 
 _THREADS = 4
+_WINDOW = 16
+_NUMBERED = re.compile(r"/[0-9]{12}\.json$")
 _ONCE_ATTEMPTS = 4
 _BACKOFF_MIN_S = 0.5
 _BACKOFF_MAX_S = 30.0
@@ -29,6 +39,19 @@ _IDLE_NOTE_S = 5.0
 
 Progress = Callable[[Entry], None]
 _Work = TypeVar("_Work")
+
+
+@dataclass(frozen=True)
+class Orders:
+    """How to push.
+
+    `watch` is to go on until stopped, however long the remote is away; `cloud` the cloud team's
+    public key, without whose ack no local file goes; `cap` the most bytes a second, 0 for no cap.
+    """
+
+    watch: bool = False
+    cloud: bytes | None = None
+    cap_bytes_per_s: float = 0.0
 
 
 class Pusher:
@@ -51,65 +74,115 @@ class Pusher:
         clock: Clock,
         stop: threading.Event,
         progress: Progress,
+        orders: Orders,
     ) -> None:
         self._spool, self._outbox, self._remote = spool, outbox, remote
         self._clock, self._stop, self._progress = clock, stop, progress
+        self._watch, self._cap = orders.watch, Cap(orders.cap_bytes_per_s)
+        self._releaser = Releaser(spool, outbox, remote, orders.cloud)
+        self._heads = Heads(outbox, remote, committed_only=True)
+        self._perhaps_there: dict[str, set[str]] = {}
         self._random = SystemRandom()
         self._has_committed = False
 
-    def push(self, *, watch: bool) -> None:
-        """Commit what waits; with `watch`, go on until stopped, however long the remote is away.
+    def push(self) -> None:
+        """Commit what waits.
 
         Raises:
             Unavailable: without `watch`, when the remote does not answer a few times.
             Misconfigured: a remote that never took a batch in this run.
-            Damaged: an alarm that a retry does not cure.
+            Damaged: without `watch`, after all else went, an alarm that a retry does not cure.
         """
-        failures = 0
+        failures, closed = 0, self._closed()
         try:
             while not self._stop.is_set():
                 try:
                     if self._push_waiting():
                         failures = 0
-                    elif not watch:
+                    elif not self._watch:
                         break
                     else:
                         self._idle()
                 except (Unavailable, Misconfigured) as error:
                     failures += 1
-                    if not self._is_worth_waiting(error, failures, watch=watch):
+                    if not self._is_worth_waiting(error, failures):
                         raise
                     self._note("waiting", str(error))
                     self._stop.wait(self._backoff_s(failures))
+            if new := [why for stream, why in self._closed().items() if stream not in closed]:
+                raise Damaged("; ".join(new))
         except TruckError as error:
             self._note("failed", str(error))
             raise
         self._note("stopped" if self._stop.is_set() else "done")
 
-    def _is_worth_waiting(self, error: TruckError, failures: int, *, watch: bool) -> bool:
+    def _closed(self) -> dict[str, str]:
+        return {
+            name: known.closed for name, known in self._outbox.streams().items() if known.closed
+        }
+
+    def _is_worth_waiting(self, error: TruckError, failures: int) -> bool:
         """Whether the remote may come back; one that took a batch of ours was configured well."""
         if isinstance(error, Misconfigured):
-            return watch and self._has_committed
-        return watch or failures < _ONCE_ATTEMPTS
+            return self._watch and self._has_committed
+        return self._watch or failures < _ONCE_ATTEMPTS
 
     def _push_waiting(self) -> bool:
-        """Commit all that waits now; whether there was any."""
-        self._release()
-        waiting = self._outbox.waiting()
-        documents = self._documents()  # looked for after: a batch's keys were there before it
-        if not waiting and not documents:
+        """Commit the next few of what waits now; whether there was any."""
+        self._releaser.release()
+        with contextlib.suppress(Damaged):  # a beat's place was taken; the next has another
+            self._heads.send()
+        if self._outbox.noted(PAUSED):
+            return False
+        waiting = self._outbox.waiting(_WINDOW)
+        stream = waiting[0].batch.stream if waiting else self._with_documents()
+        if not stream:
             return False
         self._note("pushing")
-        for document in _in_order(self._store_document, documents, self._stop):
-            self._remove(document)
-        for entry in _in_order(self._store, waiting, self._stop):
+        try:
+            self._look_ahead(stream)
+            # looked for after what waits: a batch's keys were there before it
+            for document in _in_order(self._store_document, self._documents(stream), self._stop):
+                document.unlink(missing_ok=True)
+            self._push_stream([entry for entry in waiting if entry.batch.stream == stream])
+        except Damaged as error:
+            self._outbox.close_stream(stream, self._named(stream, error), self._clock.now_s())
+        return True
+
+    def _push_stream(self, entries: Sequence[Entry]) -> None:
+        for entry in _in_order(self._store, entries, self._stop):
             self._outbox.move(entry.batch, State.STORED)
-            put_proven(self._remote, entry.batch.manifest_key(), entry.manifest)
+            self._put(entry.batch, entry.batch.manifest_key(), entry.manifest)
             self._outbox.move(entry.batch, State.COMMITTED)
             self._has_committed = True
-            self._release()
             self._progress(entry)
-        return True
+            if self._outbox.noted(PAUSED):
+                return
+            self._releaser.release()
+
+    def _look_ahead(self, stream: str) -> None:
+        """Once in this run: what of a stream is there already, and that none is of later days.
+
+        Raises:
+            Forked: when the remote's head is ahead of ours.
+        """
+        if stream in self._perhaps_there:
+            return
+        manifests = self._remote.keys(manifest_prefix(stream))
+        objects = self._remote.keys(data_prefix(stream))
+        head = self._outbox.head(stream)
+        last = head.batch.manifest_key() if head else ""
+        if ahead := [key for key in manifests if key > last and _NUMBERED.search(key)]:
+            what = f"{self._remote.name}/{ahead[-1]} is ahead of all this truck has sealed"
+            try:
+                raise Forked(what, self._remote.get(ahead[-1], ENVELOPE_BYTES_MAX))
+            except NotThere as error:
+                raise Unavailable(f"{what}, and is not served now") from error
+        self._perhaps_there[stream] = {*manifests, *objects}
+
+    def _named(self, stream: str, error: Damaged) -> str:
+        truck = self._outbox.streams()[stream].truck
+        return name_fork(error, truck) if isinstance(error, Forked) and truck else str(error)
 
     def _store(self, entry: Entry) -> None:
         """Bring one object into the remote, proven; runs beside others."""
@@ -124,11 +197,24 @@ class Pusher:
             ) from error
         if hashlib.sha256(data).hexdigest() != entry.sha256:
             raise Damaged(f"the sealed file of batch {entry.batch} has changed on disk: {path}")
-        put_proven(self._remote, entry.key, data)
+        self._stop.wait(self._cap.wait_s(len(data), clock.monotonic_s()))
+        self._put(entry.batch, entry.key, data)
 
-    def _documents(self) -> list[Path]:
+    def _put(self, batch: BatchName, key: str, data: bytes) -> None:
+        known = self._perhaps_there[batch.stream]
+        there = key in known
+        known.add(key)  # whatever becomes of it, the next time it may be there
+        put_proven(self._remote, key, data, perhaps_there=there)
+
+    def _with_documents(self) -> str:
+        """A stream that has key documents and is not closed, or nothing."""
+        closed = self._closed()
+        streams = {path.relative_to(self._spool).parts[0] for path in self._documents("*")}
+        return next((stream for stream in sorted(streams) if stream not in closed), "")
+
+    def _documents(self, stream: str) -> list[Path]:
         """Key documents that no batch may go before: `<stream>/keys/...` of the spool."""
-        return sorted(self._spool.glob("*/keys/**/*.json"))
+        return sorted(self._spool.glob(f"{stream}/keys/**/*.json"))
 
     def _store_document(self, path: Path) -> None:
         """Bring one key document into the remote, proven; runs beside others."""
@@ -140,22 +226,10 @@ class Pusher:
             raise Damaged(f"the key document {path} cannot be read: {error.strerror}") from error
         put_proven(self._remote, path.relative_to(self._spool).as_posix(), data)
 
-    def _release(self) -> None:
-        """Remove local files of committed batches."""
-        for entry in self._outbox.releasable():
-            self._remove(self._spool / entry.key)
-            self._outbox.move(entry.batch, State.RELEASED)
-
-    def _remove(self, path: Path) -> None:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise Unavailable(f"cannot remove {path}: {error.strerror}") from error
-
     def _idle(self) -> None:
-        last = self._outbox.pusher()
-        if last["state"] != "idle" or self._clock.now_s() - last["at_s"] >= _IDLE_NOTE_S:
-            self._note("idle")
+        last, state = self._outbox.pusher(), "paused" if self._outbox.noted(PAUSED) else "idle"
+        if last["state"] != state or self._clock.now_s() - last["at_s"] >= _IDLE_NOTE_S:
+            self._note(state)
         self._stop.wait(_IDLE_S)
 
     def _note(self, state: str, error: str = "") -> None:
@@ -175,7 +249,8 @@ def _in_order(
     """Run `work` on a few entries at a time; yield each when it and all before it are done.
 
     The threads are daemons: an upload that hangs in a dead link must not hold up the exit, and
-    whatever is in flight can be lost at any time.
+    whatever is in flight can be lost at any time. Without a stop they are waited for, so that
+    nothing is sent twice at once.
     """
     todo: queue.SimpleQueue[int] = queue.SimpleQueue()
     results: list[queue.SimpleQueue[Exception | None]] = [queue.SimpleQueue() for _ in entries]
@@ -196,8 +271,11 @@ def _in_order(
             else:
                 results[place].put(None)
 
-    for _ in range(min(_THREADS, len(entries))):
-        threading.Thread(target=run, daemon=True).start()
+    threads = [
+        threading.Thread(target=run, daemon=True) for _ in range(min(_THREADS, len(entries)))
+    ]
+    for thread in threads:
+        thread.start()
     try:
         for entry, result in zip(entries, results, strict=True):
             while True:
@@ -213,3 +291,6 @@ def _in_order(
             yield entry
     finally:
         cancelled.set()
+        for thread in threads:
+            while thread.is_alive() and not stop.is_set():
+                thread.join(0.1)

@@ -8,7 +8,8 @@ a batch. When the data key is forgotten the truck cannot open the file any more.
 """
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,12 +17,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from cloud_sync.batch import BatchName, BatchSource, check_stream, data_prefix
+from cloud_sync.batch import BatchName, BatchSource, check_stream, data_prefix, epoch_of
+from cloud_sync.beat import Beat, sign_beat
 from cloud_sync.keyring import Recipient
 from cloud_sync.keyset import keyset_key
 from cloud_sync.lock import hold_lock
 from cloud_sync.manifest import NO_PREVIOUS, sign_manifest
-from cloud_sync.outbox import Entry, Outbox
+from cloud_sync.outbox import SPOOL_LIMIT, Entry, Outbox
 from cloud_sync.recipients import InForce, Recipients, named_one_by_one
 from cloud_sync.rider_keys import RiderKeys
 from cloud_sync.sealed_parquet import holds_rows, is_same, read_sealed, write_sealed
@@ -34,6 +36,10 @@ ROWS_MAX = 50_000
 _FIRST_BYTES_PER_ROW = 40.0
 AGE_MAX_S = 5.0
 BIOMETRICS_AGE_MAX_S = 30.0  # nobody waits for them, and small batches are mostly riders' tags
+BEAT_S = 30.0
+BEAT_LIFE_S = 300.0
+SPOOL_BYTES_MAX = 8 << 30
+EPOCHS_MAX = 9  # a store that takes every place we choose cannot make us send all rows for ever
 _TEMPORARY = ".sealing.tmp"
 
 
@@ -42,9 +48,13 @@ class Sealer:
 
     Args:
         spool: Folder of the outbox and the sealed files; one sealing process a stream.
-        stream: Name of truck and epoch.
+        stream: Name of truck and epoch; where its place in the remote is taken, `.e1` and so on
+            is put behind it, and all rows are sealed anew under that name.
         signing_key: The truck's.
         recipients: Two or more who may open the batches, so that one lost key loses nothing.
+        riders_of: Gives the riders' keys of a stream, for one of biometrics.
+        age_s_max: How long rows may be pending.
+        spool_bytes_max: Sealing stops when the spool holds so much; the rows stay in the store.
 
     Raises:
         Misconfigured, Locked: when the spool cannot be used, or recipients are too few.
@@ -56,28 +66,28 @@ class Sealer:
         stream: str,
         signing_key: SigningKey,
         recipients: Sequence[Recipient] | Recipients,
-        riders: RiderKeys | None = None,
+        riders_of: Callable[[str], RiderKeys] | None = None,
         age_s_max: float = AGE_MAX_S,
+        spool_bytes_max: int = SPOOL_BYTES_MAX,
     ) -> None:
         if not callable(recipients):
             recipients = named_one_by_one(recipients)
         recipients()  # refuses what cannot be sealed to before anything is held
-        self._spool, self._stream = spool, check_stream(stream)
+        self._spool, self._base = spool, check_stream(stream)
         self._key, self._recipients = signing_key, recipients
-        self._riders, self._age_s_max = riders, age_s_max
-        self._keyset: int | None = None
-        self._data = spool / data_prefix(stream)
+        self._riders_of, self._age_s_max = riders_of, age_s_max
+        self._spool_bytes_max = spool_bytes_max
+        self._beat_due_s = -math.inf
+        self._status: dict[str, Any] = {"error": "", "forked": ""}
         self._held = ExitStack()
         sealing = f"sealing {stream} into {spool}"
         self._held.enter_context(hold_lock(spool / f"{stream}.lock", sealing))
         with self._held:  # let go again if the rest fails
             self._outbox = self._held.enter_context(Outbox(spool, create=True))
-            self._sweep()
-            self._head = self._outbox.head(stream)
+            self._outbox.note(SPOOL_LIMIT, str(spool_bytes_max))
+            self._begin_epoch()
             self._held = self._held.pop_all()
-        self._bytes_per_row = _FIRST_BYTES_PER_ROW
         self._due_from_s: float | None = None
-        self._status: dict[str, Any] = {"error": ""}
 
     def seal_due(self, source: BatchSource, now_s: float, *, flush: bool = False) -> int:
         """Seal as many batches as are due, and return how many.
@@ -85,15 +95,23 @@ class Sealer:
         Due is a batch of about 1 MiB, as the rows before compressed; with `flush`, or
         `age_s_max` after the last sealing, whatever is pending.
 
+        A beat is signed too, when one is due.
+
         Raises:
-            Damaged: when the source lost rows, or a file does not hold what was sealed into it.
+            Damaged: when the source lost rows, or a file does not hold what was sealed into it;
+                when rows were lost the next call begins an epoch.
             Unavailable: when the spool is full; nothing is lost, call again.
         """
         if self._due_from_s is None:
             self._due_from_s = now_s
         tail_too = flush or now_s - self._due_from_s >= self._age_s_max
         try:
-            sealed = self._seal_due(source, now_s, tail_too)
+            if self._outbox.streams()[self._stream].closed:
+                self._begin_epoch()
+            try:
+                sealed = self._seal_due(source, now_s, tail_too)
+            finally:
+                self._beat(now_s)
         except (Damaged, Unavailable, Misconfigured) as error:
             self._status["error"] = str(error)
             raise
@@ -115,20 +133,73 @@ class Sealer:
         """Let go of the spool."""
         self._held.close()
 
+    def beats(self) -> list[tuple[str, bytes]]:
+        """The newest signed beat of this stream, by its name; none before its first batch."""
+        beats = self._outbox.beats()
+        return [(b.batch.stream, b.envelope) for b in beats if b.batch.stream == self._stream]
+
+    def _begin_epoch(self) -> None:
+        """Take up the stream of the first name that is not closed."""
+        stream, known = self._outbox.epoch_in_force(self._base), self._outbox.streams()
+        closed = [known[name].closed for name in self._epochs_before(stream)]
+        self._status["forked"] = f"now {stream}, because {closed[-1]}" if closed else ""
+        if len(closed) > EPOCHS_MAX:
+            raise Damaged(
+                f"{len(closed)} epochs of {self._base} met a taken place in the remote: no more"
+                f" are begun by themselves. The last: {closed[-1]}"
+            )
+        self._outbox.begin_stream(stream, self._key.public)
+        self._stream, self._data = stream, self._spool / data_prefix(stream)
+        self._sweep()
+        self._head = self._outbox.head(stream)
+        self._bytes_per_row = _FIRST_BYTES_PER_ROW
+        self._riders = self._riders_of(stream) if self._riders_of else None
+        self._keyset: int | None = None
+
+    def _epochs_before(self, stream: str) -> list[str]:
+        names, epoch = [], 0
+        while (name := epoch_of(self._base, epoch)) != stream:
+            names.append(name)
+            epoch += 1
+        return names
+
+    def _beat(self, now_s: float) -> None:
+        """Sign where the stream stands, every BEAT_S."""
+        if self._head is None or now_s < self._beat_due_s:
+            return
+        head = self._head.batch
+        said = (head.stream, head.seq, self._head.digest, self._head.hi)
+        beat = sign_beat(Beat(*said, now_s, now_s + BEAT_LIFE_S), self._key)
+        self._outbox.put_beat(head.stream, head.seq, beat, now_s)
+        self._beat_due_s = now_s + BEAT_S
+
+    def _check_room(self) -> None:
+        """Raise Unavailable when the spool holds as much as it may."""
+        held = self._outbox.totals()["held_bytes"]
+        if held >= self._spool_bytes_max:
+            raise Unavailable(
+                f"the spool {self._spool} holds {held} bytes of at most {self._spool_bytes_max}:"
+                " nothing more is sealed until the cloud has taken some. The rows stay in the"
+                " store; bring the link back, or give the spool more room."
+            )
+
     def _seal_due(self, source: BatchSource, now_s: float, tail_too: bool) -> int:
         end = source.row_end()
         lo = self._head.hi if self._head else 0
         if end < lo:
-            raise Damaged(
+            why = (
                 f"stream {self._stream} has sealed {lo} rows and the store holds {end}: its disk"
-                " was restored; begin a new epoch (another stream name)"
+                " was restored; a new epoch begins (another stream name)"
             )
+            self._outbox.close_stream(self._stream, why, now_s)
+            raise Damaged(why)
         sealed = 0
         while lo < end:
             hi = lo + min(ROWS_MAX, max(1, int(BYTES_MAX / self._bytes_per_row)))
             if hi > end and not tail_too:
                 break
             hi = min(hi, end)
+            self._check_room()
             self._seal(source.rows(lo, hi), lo, hi, now_s)
             lo, sealed = hi, sealed + 1
         if sealed:

@@ -10,9 +10,11 @@ import typer
 
 from cloud_sync.config import load_settings
 from cloud_sync.doctor import Check, examine
+from cloud_sync.heads import send_heads
+from cloud_sync.keyring import read_truck_public
 from cloud_sync.lock import hold_lock
-from cloud_sync.outbox import Entry, Outbox
-from cloud_sync.push import Pusher
+from cloud_sync.outbox import PAUSED, Entry, Outbox
+from cloud_sync.push import Orders, Pusher
 from cloud_sync.remote import open_remote
 from cloud_sync.status import PUSH_LOCK, spool_status
 from cloud_sync.terminal import Json, Url, open_bar, print_json, required
@@ -21,6 +23,7 @@ from hardware.errors import Exit
 
 app = typer.Typer()
 _PANEL = "The truck's side"
+_CLOUD_KEY = "cloud team's public key"
 Spool = Annotated[Path, typer.Argument(help="The truck's spool folder.")]
 
 
@@ -53,15 +56,29 @@ def doctor(url: Url, as_json: Json = False) -> None:
 @app.command(rich_help_panel=_PANEL)
 def push(
     spool: Spool,
-    to: Annotated[str | None, typer.Option(help="A folder or s3://bucket/prefix.")] = None,
+    to: Annotated[
+        str | None, typer.Option(help="A folder, s3://, az:// or gs://bucket/prefix.")
+    ] = None,
     watch: Annotated[bool, typer.Option(help="Go on until SIGTERM or Ctrl-C.")] = False,
+    also: Annotated[
+        str | None, typer.Option(help="A second store, which hears of each head at once.")
+    ] = None,
+    cloud: Annotated[
+        str | None, typer.Option(help="The cloud team's public key: files go only at its ack.")
+    ] = None,
+    cap_mbit_s: Annotated[
+        float, typer.Option(min=0, help="Leave room on the link: upload no faster on average.")
+    ] = 0.0,
     as_json: Json = False,
 ) -> None:
     """Upload what is sealed: objects in parallel, manifests in order, each read back.
 
     Without --watch it ends when nothing waits, or with exit code 75 when the remote is away.
     """
-    remote = open_remote(required(load_settings(to, None, None).to, "to"))
+    settings = load_settings(to, None, None, cloud=cloud, also=also)
+    remote = open_remote(required(settings.to, "to"))
+    second = open_remote(settings.also) if settings.also else None
+    acks = read_truck_public(settings.cloud, _CLOUD_KEY) if settings.cloud else None
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -79,12 +96,31 @@ def push(
             pushed["bytes"] += entry.size
             bar.advance(task)
 
-        Pusher(spool, outbox, remote, clock.from_environment(), stop, note).push(watch=watch)
+        orders = Orders(watch=watch, cloud=acks, cap_bytes_per_s=cap_mbit_s * 125_000)
+        now = clock.from_environment()
+        with send_heads(outbox, second, watch=watch):
+            Pusher(spool, outbox, remote, now, stop, note, orders).push()
         waiting = len(outbox.waiting())
     if as_json:
         print_json({"schema": "cloud-sync.push/1", "to": remote.name, **pushed, "waiting": waiting})
     else:
         typer.echo(f"{pushed['batches']} batches, {pushed['rows']} rows pushed to {remote.name}")
+
+
+@app.command(rich_help_panel=_PANEL)
+def pause(spool: Spool) -> None:
+    """Send no more batches, so that the link is free; sealing, beats and releasing go on."""
+    with Outbox(spool) as outbox:
+        outbox.note(PAUSED, "yes")
+    typer.echo("paused; go on with `cloud-sync resume`")
+
+
+@app.command(rich_help_panel=_PANEL)
+def resume(spool: Spool) -> None:
+    """Send batches again."""
+    with Outbox(spool) as outbox:
+        outbox.note(PAUSED, "")
+    typer.echo("resumed")
 
 
 @app.command(rich_help_panel=_PANEL)
@@ -94,11 +130,21 @@ def status(spool: Spool, as_json: Json = False) -> None:
     if as_json:
         print_json(state)
     else:
+        held, most = state["spool"]["bytes"], state["spool"]["bytes_max"]
         typer.echo(
             f"sealed {state['sealed']['batches']} batches, {state['sealed']['rows']} rows;"
             f" pending {state['pending']['batches']} ({state['pending']['bytes']} bytes),"
             f" {state['lag_s']:.1f} s behind; pusher: {state['pusher']['state']}"
+            f"{', paused' if state['paused'] else ''}\n"
+            f"spool: {held} bytes{f' of {most}' if most else ''}; {state['spool']['policy']}"
         )
+        for ack in state["acks"]:
+            if ack["seq"] is not None:
+                typer.echo(f"{ack['stream']}: acknowledged up to {ack['seq']}")
+            if ack["refused"]:
+                typer.echo(f"{ack['stream']}: an ack was refused: {ack['refused']}")
+        if state["second_error"]:
+            typer.echo(f"second store: {state['second_error']}")
         if state["error"]:
             typer.echo(f"last error: {state['error']}")
     if state["error"]:

@@ -3,6 +3,7 @@
 up/l/<relay>   relay to truck, live lane, QoS 1, a bundle
 up/b/<relay>   relay to truck, back-fill lane, QoS 1, a bundle
 ack/<relay>    truck to relay, QoS 0, a signed commit acknowledgement
+head/<stream>  truck to all, retained, QoS 1: the newest signed beat of a stream of the cloud copy
 """
 
 import re
@@ -31,6 +32,11 @@ def backfill(relay: str) -> str:
 def ack(relay: str) -> str:
     """The topic a relay's commit acknowledgements come on."""
     return f"ack/{relay}"
+
+
+def head(stream: str) -> str:
+    """The topic a stream's newest beat is retained on."""
+    return f"head/{stream}"
 
 
 def relay_of(topic: str) -> tuple[str, bool]:

@@ -82,10 +82,10 @@ def mosquitto_config(
 
 
 def mosquitto_acl(truck: str) -> str:
-    """The ACL text: the truck reads all lanes and writes all acknowledgements."""
+    """The ACL text: the truck reads all lanes, writes all acknowledgements and heads."""
     return (
-        f"user {truck}\ntopic read up/#\ntopic write ack/#\n\n"
-        "pattern write up/+/%u\npattern read ack/%u\n"
+        f"user {truck}\ntopic read up/#\ntopic write ack/#\ntopic write head/#\n\n"
+        "pattern write up/+/%u\npattern read ack/%u\npattern read head/#\n"
     )
 
 

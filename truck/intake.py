@@ -118,6 +118,10 @@ class Intake:
         for arrival in arrivals:
             self._client.ack(arrival.mid, arrival.qos)
 
+    def publish_head(self, stream: str, beat: bytes) -> None:
+        """Have the broker keep a stream's newest beat, for who verifies the cloud copy."""
+        self._client.publish(topics.head(stream), beat, qos=1, retain=True)
+
     def _on_connect(
         self, client: Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Any
     ) -> None:

@@ -120,6 +120,7 @@ class Service:
                 "cloud", "nobody is named to open the cloud copy, so nothing is sealed",
                 "Make two keys with `cloud-sync keygen` and name them under recipients.",
             )  # fmt: skip
+        self._told: dict[str, bytes] = {}
         self._replication = Replication(turns, self.alarms, self._clock.now_s)
         self._operator = Operator(_token(folder.token), self._desk.ask)
         self._hub = Hub()
@@ -130,6 +131,15 @@ class Service:
             self.alarms.set("keyset", copy.problem, "Until then the one held is sealed by.")
         else:
             self.alarms.clear("keyset")
+        if copy.forked:
+            self.alarms.set(
+                "cloud-epoch", f"the cloud copy began anew under another name: {copy.forked}",
+                "Keep the old one as evidence, and tell the cloud team to read the new one.",
+            )  # fmt: skip
+        for stream, beat in copy.heads().items():
+            if self._told.get(stream) != beat:
+                self._told[stream] = beat
+                self._intake.publish_head(stream, beat)
 
     def run(self) -> None:
         """Run until `stop`; everything is closed and sealed when this returns.
