@@ -270,13 +270,12 @@ class Outbox:
     def note_ack(self, stream: str, seq: int, at_s: float) -> None:
         """The cloud holds a stream up to `seq`, by its signed word."""
         self._run(
-            "UPDATE stream SET acked = ?, acked_at_s = ?, ack_refused = '' WHERE stream = ?"
-            " AND acked <= ?",
+            "UPDATE stream SET acked = ?, acked_at_s = ? WHERE stream = ? AND acked <= ?",
             (seq, at_s, stream, seq),
         )
 
     def note_ack_refused(self, stream: str, why: str) -> None:
-        """An ack was served that is none."""
+        """An ack was served that is none; or nothing, when there is no such."""
         self._run("UPDATE stream SET ack_refused = ? WHERE stream = ?", (why, stream))
 
     def put_beat(self, stream: str, seq: int, envelope: bytes, now_s: float) -> None:

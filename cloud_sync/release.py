@@ -45,17 +45,18 @@ class Releaser:
         self._look_at_s = clock.monotonic_s() + _LOOK_S
         acked = {name: known.acked for name, known in self._outbox.streams().items()}
         for stream in sorted({e.batch.stream for e in self._outbox.releasable(acked_only=False)}):
-            prefix = ack_prefix(stream)
+            prefix, refused = ack_prefix(stream), ""
             # the newest first: an ack speaks for all before it; junk above it must not hide it
             for key in self._remote.keys(prefix)[: -_TRIED_MAX - 1 : -1]:
                 try:
                     ack = self._open(stream, key, cloud)
                 except (Refused, NotThere) as error:
-                    self._outbox.note_ack_refused(stream, f"{self._remote.name}/{key}: {error}")
+                    refused = refused or f"{self._remote.name}/{key}: {error}"
                     continue
                 if ack.seq > acked.get(stream, -1):
                     self._outbox.note_ack(stream, ack.seq, ack.at_s)
                 break
+            self._outbox.note_ack_refused(stream, refused)
 
     def _open(self, stream: str, key: str, cloud: bytes) -> Ack:
         """The ack under a key, proven to be of a batch of ours.

@@ -1,5 +1,4 @@
 import os
-import random
 import resource
 import signal
 import subprocess
@@ -8,14 +7,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from odd_rows import odd_rows
 
 from cloud_sync.folder import Folder
 from cloud_sync.lock import hold_lock
-from cloud_sync.sealed_parquet import is_same
 
 ENDS = [10, 20, 30]
 COMMAND = [sys.executable, "-c", "from cloud_sync.cli import main; main()"]
@@ -201,36 +196,3 @@ def test_a_read_only_folder_is_one_sentence(spool: Path, tmp_path: Path) -> None
     assert done.returncode == 78, done.stderr
     assert "Permission denied" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-
-
-def test_killed_processes_leave_every_row_once(crew, cli, tmp_path: Path) -> None:
-    """TRUCK_CHAOS_KILLS kills each of the sealing and of the pushing process, seeded moments."""
-    kills = int(os.environ.get("TRUCK_CHAOS_KILLS", "3"))
-    rows, chance = 37 * 30 * (kills + 1), random.Random(2015)
-    spool, remote = tmp_path / "spool", tmp_path / "r"
-    script = Path(__file__).with_name("sealing_process.py")
-    seal = [sys.executable, str(script), str(spool), str(crew.folder), str(rows)]
-    push = [*COMMAND, "push", str(spool), "--to", str(remote)]
-
-    def stages() -> tuple[int, int]:
-        return count(spool, "data"), count(remote, "manifest")
-
-    for command in (seal, push):
-        for _ in range(kills):
-            before = stages()
-            with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-                await_true(lambda before=before: stages() != before, "the first batch")
-                time.sleep(chance.uniform(0.0, 0.2))
-                assert process.poll() is None, "it ended before it could be killed"
-                process.kill()
-        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-    done = cli(
-        "pull", remote, "--to", tmp_path / "out", "--json",
-        "--truck", crew.truck.public.hex(), "--key", crew.key_file,
-    )  # fmt: skip
-    assert done.code == 0, done.err
-    tables = [pq.read_table(path) for path in sorted((tmp_path / "out").rglob("*.parquet"))]
-    assert is_same(pa.concat_tables(tables), odd_rows(0, rows))
-    assert done.json()["streams"][0]["unlisted"] == []
-    assert list((spool / "truck-1" / "data").iterdir()) == []
-    assert not list(remote.rglob(".*"))
