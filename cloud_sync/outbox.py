@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from cloud_sync.batch import BatchName, epoch_of
+from cloud_sync.stream import SignedBeat, Stream
 from hardware.errors import Damaged, Misconfigured, NotInitialised, Unavailable
 
 _FILE = "outbox.sqlite"
@@ -78,28 +79,6 @@ class Entry:
     def key(self) -> str:
         """The object's key, in the remote and in the spool."""
         return self.batch.object_key(self.sha256)
-
-
-@dataclass(frozen=True)
-class Stream:
-    """A stream: its truck's public key, why it was closed, how far the cloud acknowledged it."""
-
-    stream: str
-    truck: bytes
-    closed: str
-    closed_at_s: float | None
-    acked: int
-    acked_at_s: float | None
-    ack_refused: str
-
-
-@dataclass(frozen=True)
-class SignedBeat:
-    """A signed beat about the head `batch`, and the number it is stored under."""
-
-    batch: BatchName
-    number: int
-    envelope: bytes
 
 
 class Outbox:

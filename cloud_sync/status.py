@@ -5,7 +5,8 @@ from typing import Any
 
 from cloud_sync.batch import is_biometrics
 from cloud_sync.lock import is_held
-from cloud_sync.outbox import PAUSED, SECOND, SPOOL_LIMIT, Entry, Outbox, Stream
+from cloud_sync.outbox import PAUSED, SECOND, SPOOL_LIMIT, Entry, Outbox
+from cloud_sync.stream import Stream
 from hardware.errors import NotInitialised
 
 PUSH_LOCK = "push.lock"
