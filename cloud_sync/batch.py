@@ -76,10 +76,8 @@ def epoch_of(stream: str, number: int) -> str:
 
     X becomes X.e1, X.bio becomes X.e1.bio.
     """
-    base, mark = (
-        (stream[: -len(_BIOMETRICS)], _BIOMETRICS) if is_biometrics(stream) else (stream, "")
-    )
-    return f"{base}.e{number}{mark}" if number else stream
+    base, dot, kind = stream.partition(".")
+    return f"{base}.e{number}{dot}{kind}" if number else stream
 
 
 def is_biometrics(stream: str) -> bool:

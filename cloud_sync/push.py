@@ -1,7 +1,7 @@
 """Pushing: sealed batches go to the remote, objects in parallel, manifests strictly in order.
 
-Nothing counts as done on the word of a put, see `put`. What waits is looked at anew after every few
-batches, so that a stream that began later goes first: today's race before the end of yesterday's.
+Nothing counts as done on the word of a put, see `put`. What waits is looked at anew after every
+batch, so that a stream that began later goes first: today's race before the end of yesterday's.
 A stream whose place in the remote is taken is closed with an alarm, and the others go on.
 """
 
@@ -28,8 +28,9 @@ from hardware import clock
 from hardware.clock import Clock
 from hardware.errors import Damaged, Misconfigured, TruckError, Unavailable
 
-_THREADS = 4
-_WINDOW = 16
+_THREADS = 6
+_SENDING = 2  # at once; others read back meanwhile, so that neither way of the link is idle
+_WINDOW = 64
 _NUMBERED = re.compile(r"/[0-9]{12}\.json$")
 _ONCE_ATTEMPTS = 4
 _BACKOFF_MIN_S = 0.5
@@ -82,6 +83,7 @@ class Pusher:
         self._releaser = Releaser(spool, outbox, remote, orders.cloud)
         self._heads = Heads(outbox, remote, committed_only=True)
         self._perhaps_there: dict[str, set[str]] = {}
+        self._slots = threading.Semaphore(_SENDING)
         self._random = SystemRandom()
         self._has_committed = False
 
@@ -144,21 +146,22 @@ class Pusher:
             # looked for after what waits: a batch's keys were there before it
             for document in _in_order(self._store_document, self._documents(stream), self._stop):
                 document.unlink(missing_ok=True)
-            self._push_stream([entry for entry in waiting if entry.batch.stream == stream])
+            self._push_stream(stream, [e for e in waiting if e.batch.stream == stream])
         except Damaged as error:
             self._outbox.close_stream(stream, self._named(stream, error), self._clock.now_s())
         return True
 
-    def _push_stream(self, entries: Sequence[Entry]) -> None:
+    def _push_stream(self, stream: str, entries: Sequence[Entry]) -> None:
         for entry in _in_order(self._store, entries, self._stop):
             self._outbox.move(entry.batch, State.STORED)
             self._put(entry.batch, entry.batch.manifest_key(), entry.manifest)
             self._outbox.move(entry.batch, State.COMMITTED)
             self._has_committed = True
             self._progress(entry)
-            if self._outbox.noted(PAUSED):
-                return
             self._releaser.release()
+            first = self._outbox.waiting(1)
+            if self._outbox.noted(PAUSED) or (first and first[0].batch.stream != stream):
+                return
 
     def _look_ahead(self, stream: str) -> None:
         """Once in this run: what of a stream is there already, and that none is of later days.
@@ -204,7 +207,8 @@ class Pusher:
         known = self._perhaps_there[batch.stream]
         there = key in known
         known.add(key)  # whatever becomes of it, the next time it may be there
-        put_proven(self._remote, key, data, perhaps_there=there)
+        slot = self._slots if key.startswith(data_prefix(batch.stream)) else None
+        put_proven(self._remote, key, data, perhaps_there=there, slot=slot)
 
     def _with_documents(self) -> str:
         """A stream that has key documents and is not closed, or nothing."""

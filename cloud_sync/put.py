@@ -6,6 +6,7 @@ only when it is known not to be there.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from cloud_sync.manifest import open_manifest
 from cloud_sync.remote import AlreadyThere, NotThere, Remote
@@ -32,9 +33,12 @@ def put_proven(
     data: bytes,
     *,
     perhaps_there: bool = False,
+    slot: AbstractContextManager[object] | None = None,
     pause: Callable[[float], object] = clock.sleep_s,
 ) -> None:
     """Store `data` under `key` and see it there; with `perhaps_there` look before sending.
+
+    `slot` is held while it is sent, and not while it is read back: the link's two ways are two.
 
     Raises:
         Unavailable: when it is not there yet; try again with the same bytes.
@@ -45,7 +49,8 @@ def put_proven(
     for attempt in range(_ATTEMPTS):
         lost: TruckError | None = None
         try:
-            remote.put_new(key, data)
+            with slot or nullcontext():
+                remote.put_new(key, data)
         except AlreadyThere:
             pass  # ours, its answer lost, or another's: the bytes will tell
         except Unavailable as error:

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import latency
+import link
 import sealing
 import ticks
 import verifying
@@ -31,6 +32,8 @@ def main() -> None:
             rows += ticks.measure(race)
         with progress.status("sealing"):
             rows += sealing.measure()
+        with progress.status("a slow link"):
+            rows += link.measure()
         with progress.status("a live race of 198 riders"):
             seconds = float(os.environ.get("TRUCK_BENCH_SECONDS", "30"))
             rows += latency.measure(Path(folder, "demo"), seconds)

@@ -26,6 +26,8 @@ from hardware.errors import TruckError
 STORES = ("folder", "s3", "az", "gs")
 SHARE = 0.05
 ROWS_A_BATCH = 200
+SPOOL_BYTES_MAX = 150_000  # a dozen batches: the sealing process waits for the pusher
+ENDLESS = 1 << 40
 PUSH = [sys.executable, "-c", "from cloud_sync.cli import main; main()", "push"]
 SEALING = Path(__file__).with_name("sealing_process.py")
 
@@ -39,10 +41,10 @@ def kills_of(store: str) -> int:
 class Line:
     """The two processes of one truck's cloud copy; started again whenever they are dead."""
 
-    def __init__(self, spool: Path, keys: Path, url: str, rows: int, environment: dict) -> None:
-        sealing = [sys.executable, str(SEALING), str(spool), str(keys), str(rows)]
+    def __init__(self, spool: Path, keys: Path, url: str, environment: dict) -> None:
+        self._sealing = [sys.executable, str(SEALING), str(spool), str(keys)]
         self._commands = {
-            "sealer": [*sealing, str(ROWS_A_BATCH), "0.03"],
+            "sealer": [*self._sealing, str(ENDLESS), str(ROWS_A_BATCH), str(SPOOL_BYTES_MAX)],
             "pusher": [*PUSH, str(spool), "--to", url, "--watch"],
         }
         self._environment = {**os.environ, **environment}
@@ -50,7 +52,7 @@ class Line:
         self.spool = spool
 
     def start(self) -> None:
-        """Start what does not run; a sealer that is done stays so."""
+        """Start what does not run, but for a sealing process that is done."""
         for name, command in self._commands.items():
             process = self._running.get(name)
             if process is None or process.poll() not in (None, 0):
@@ -68,8 +70,12 @@ class Line:
         assert b"Traceback" not in err, err.decode()
         return ran
 
-    def finish(self) -> None:
-        """Until all is sealed and pushed."""
+    def finish(self) -> int:
+        """Seal one batch more and push all; how many rows the store holds then."""
+        self.kill("sealer")
+        with Outbox(self.spool) as outbox:
+            rows = outbox.totals()["rows"] + ROWS_A_BATCH
+        self._commands["sealer"][len(self._sealing)] = str(rows)
         self.start()
         deadline = time.monotonic() + 60
         while self._running["sealer"].poll() is None or self.progress()[1] < self.progress()[0]:
@@ -80,6 +86,7 @@ class Line:
         for process in self._running.values():
             _, err = process.communicate(timeout=20)
             assert process.returncode == 0, err.decode()
+        return rows
 
     def progress(self) -> tuple[int, int]:
         """Batches sealed, and released."""
@@ -104,7 +111,6 @@ def test_killed_over_a_bad_network_every_row_is_there_once(
     cli, crew, start_cloud, reach, tmp_path: Path, store: str
 ) -> None:
     kills, chance = kills_of(store), random.Random(f"{store}-2026")
-    rows = ROWS_A_BATCH * 6 * (kills + 2)
     faults = Faults(chance.randrange(1 << 30), SHARE)
     environment: dict[str, str] = {}
     if store == "folder":
@@ -113,7 +119,7 @@ def test_killed_over_a_bad_network_every_row_is_there_once(
         cloud = start_cloud(store)
         url, proxy = reach(cloud), Proxy(cloud.port, faults)
         environment = cloud.environment(proxy.port)
-    line = Line(tmp_path / "spool", crew.folder, url, rows, environment)
+    line = Line(tmp_path / "spool", crew.folder, url, environment)
     killed = 0
     try:
         for number in range(kills):
@@ -127,12 +133,13 @@ def test_killed_over_a_bad_network_every_row_is_there_once(
                 time.sleep(0.01)
             time.sleep(chance.uniform(0.0, 0.1))
             killed += line.kill(victim)
-        line.finish()
+        line.start()
+        rows = line.finish()
     finally:
         line.end()
         if proxy is not None:
             proxy.close()
-    assert killed == kills, "it ended before it could be killed"
+    assert killed == kills, "one ended before it could be killed"
     done = cli(
         "pull", url, "--to", tmp_path / "out", "--json",
         "--truck", crew.truck.public.hex(), "--key", crew.key_file,
