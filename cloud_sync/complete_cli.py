@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Annotated, Any
 
 import typer
@@ -78,10 +78,10 @@ def answer_complete(
 
 
 def answers_to(
-    remote: Remote, streams: Iterable[str], truck: bytes, key: KeyHolder | None
+    remote: Remote, streams: Collection[str], truck: bytes, key: KeyHolder | None
 ) -> list[dict[str, Any]]:
     """For `verify`: the answer of every stream with a ledger; without a key a word why not."""
-    told = sorted(filter(None, map(stream_of, streams)))
+    told = sorted({stream for stream in map(stream_of, streams) if stream and stream in streams})
     if key is None:
         for stream in told:
             sys.stderr.write(f"{stream}: whether it is complete was not checked; needs --key\n")

@@ -32,7 +32,9 @@ class Ranges(NamedTuple):
         return Ranges._make(column[which] for column in self)
 
 
-def ranges(device: object, boot: object, lo: object, hi: object) -> Ranges:
+def ranges(
+    device: npt.ArrayLike, boot: npt.ArrayLike, lo: npt.ArrayLike, hi: npt.ArrayLike
+) -> Ranges:
     """Columns of any integers as ranges."""
     return Ranges._make(np.asarray(c, np.int64).reshape(-1) for c in (device, boot, lo, hi))
 
@@ -42,11 +44,14 @@ def none() -> Ranges:
     return ranges([], [], [], [])
 
 
-def runs(device: object, boot: object, seq: object) -> Ranges:
+def runs(device: npt.ArrayLike, boot: npt.ArrayLike, seq: npt.ArrayLike) -> Ranges:
     """The ranges of single numbers, in any order and as often as they come."""
-    lo = np.asarray(seq, np.int64)
-    (found, _) = sweep(ranges(device, boot, lo, lo + 1))
-    return found
+    order = np.lexsort([np.asarray(column) for column in (seq, boot, device)])
+    of = ranges(device, boot, seq, seq).take(order)
+    ends = (np.diff(of.device) != 0) | (np.diff(of.boot) != 0) | (np.diff(of.lo) > 1)
+    some = np.full(min(1, len(order)), fill_value=True)
+    first, last = np.concatenate([some, ends]), np.concatenate([ends, some])
+    return Ranges(of.device[first], of.boot[first], of.lo[first], of.lo[last] + 1)
 
 
 def sweep(*sets: Ranges) -> tuple[Ranges, Bools]:

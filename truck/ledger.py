@@ -5,14 +5,17 @@ bring it only where numbers are missing among the bundles it made around that ti
 has delivered heard it. A refusal without evidence leaves both open, for that bike.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from hardware.completeness import Holes, Ledger, State
 from hardware.packet import HEADER_DTYPE
-from hardware.ranges import Ranges, minus, neighbours, overlap, ranges, runs, sweep
+from hardware.ranges import Bools, Ints, Ranges, minus, neighbours, overlap, ranges, runs, sweep
 from truck.store.stored import Columns, Stored
 
+Floats = npt.NDArray[np.float64]
 CLOCKS_APART_US = 5_000_000
 """How far the clocks of two relays may differ, and a packet be late between bike and relay."""
 
@@ -33,24 +36,26 @@ def make_ledger(stored: Stored) -> Ledger:
     state, reason = [State.NEVER_HEARD] * len(at.lo), [""] * len(at.lo)
     unproven = _unproven(stored)
     before, after = neighbours(at, kept)
+    relays = _silent(
+        stored.absent,
+        _beside(stored.stored["to_us"], before, -np.inf) - CLOCKS_APART_US,
+        _beside(stored.stored["from_us"], after, np.inf) + CLOCKS_APART_US,
+    )
     for place in np.flatnonzero(held[0]).tolist():
         names = [name for name, is_so in zip(refused, held[1:, place], strict=False) if is_so]
+        waits = [name for name, may_bring in relays.items() if may_bring[place]]
         if names:
             state[place], reason[place] = State.REFUSED, names[-1]
-            continue
-        since = _bound(stored.stored["to_us"], before[place], -np.inf) - CLOCKS_APART_US
-        until = _bound(stored.stored["from_us"], after[place], np.inf) + CLOCKS_APART_US
-        relays = _silent(stored.absent, since, until)
-        if relays:
-            state[place], reason[place] = State.AT_RELAY, ", ".join(relays)
+        elif waits:
+            state[place], reason[place] = State.AT_RELAY, ", ".join(waits)
         elif unproven is None or int(at.device[place]) in unproven:
             state[place] = State.UNPROVEN
     for step, name in enumerate(_STEPS[1:], len(refused) + 1):
         for place in np.flatnonzero(held[step]).tolist():
             state[place] = State(name)
     before[~held[0]] = after[~held[0]] = -1  # what is stored has a place of its own
-    from_m = np.array([_bound(stored.stored["to_m"], row, np.nan) for row in before.tolist()])
-    to_m = np.array([_bound(stored.stored["from_m"], row, np.nan) for row in after.tolist()])
+    from_m = _beside(stored.stored["to_m"], before, np.nan)
+    to_m = _beside(stored.stored["from_m"], after, np.nan)
     return Ledger(
         stored.stage,
         _first_row(stored, sent, kept),
@@ -94,13 +99,22 @@ def _unproven(stored: Stored) -> set[int] | None:
     return {int(str(key)[4:], 16) >> 8 for key, count in refused.items() if count > 0}
 
 
-def _silent(absent: Columns, since_us: float, until_us: float) -> list[str]:
-    """Relays whose bundles of that time have not all come."""
+def _silent(absent: Columns, since_us: Floats, until_us: Floats) -> dict[str, Bools]:
+    """By relay whether, of each span of time, some of its bundles have not come."""
     from_us = np.nan_to_num(absent["from_us"].astype(float), nan=-np.inf)
     to_us = np.nan_to_num(absent["to_us"].astype(float), nan=np.inf)
-    overlaps = (from_us <= until_us) & (to_us >= since_us)
-    return sorted({str(name) for name in absent["relay"][overlaps]})
+    found = {}
+    for name in sorted(set(absent["relay"].tolist())):
+        ours = np.flatnonzero(absent["relay"] == name)
+        ours = ours[np.argsort(from_us[ours])]
+        begun = np.searchsorted(from_us[ours], until_us, side="right")
+        last_us = np.concatenate([[-np.inf], np.maximum.accumulate(to_us[ours])])
+        found[str(name)] = last_us[begun] >= since_us
+    return found
 
 
-def _bound(column: npt.NDArray[np.float64], row: int, otherwise: float) -> float:
-    return float(column[row]) if row >= 0 else otherwise
+def _beside(column: npt.NDArray[Any], rows: Ints, otherwise: float) -> Floats:
+    """What a column says in some rows; `otherwise` where the row is -1."""
+    if not len(column):
+        return np.full(len(rows), otherwise)
+    return np.where(rows >= 0, column[rows], otherwise).astype(float)

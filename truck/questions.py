@@ -35,6 +35,7 @@ from truck.store.stored import Reached
 
 _QUESTION_BYTES_MAX = 64 * 1024
 _ANSWER_S_MAX = 30.0
+_COMPLETE_S_MAX = 120.0  # a whole stage is gone through, beside everything else the truck does
 
 Answers = dict[str, Callable[[Any], Any]]
 
@@ -126,6 +127,7 @@ def ask_complete(
         _ask_or_look(
             folder, config, {"complete": stage}, lambda head, _: head["complete"],
             lambda store: answer_complete(store, config.stream, stage, reached()),
+            _COMPLETE_S_MAX,
         )
     )  # fmt: skip
 
@@ -136,12 +138,13 @@ def _ask_or_look(
     question: dict[str, Any],
     read: Callable[[Any, BinaryIO], Any],
     look: Callable[[Store], Any],
+    wait_s: float = _ANSWER_S_MAX,
 ) -> Any:
     """Ask the running truck, or look into its view where none runs."""
     try:
         _held = home.lock(folder.folder, "truck")
     except Locked:
-        return _ask(folder.socket, question, read)
+        return _ask(folder.socket, question, read, wait_s)
     if not folder.view.exists():
         raise NotInitialised(
             f"{folder.folder} has no view yet", f"Start it: `truck run {folder.folder}`."
@@ -163,10 +166,15 @@ def ask_ruling(folder: TruckHome, wish: dict[str, Any]) -> dict[str, Any]:
     return dict(_ask(folder.socket, {"ruling": wish}, lambda head, _: head["ruling"]))
 
 
-def _ask(path: Path, question: dict[str, Any], read: Callable[[Any, BinaryIO], Any]) -> Any:
+def _ask(
+    path: Path,
+    question: dict[str, Any],
+    read: Callable[[Any, BinaryIO], Any],
+    wait_s: float = _ANSWER_S_MAX,
+) -> Any:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(_ANSWER_S_MAX)
+            connection.settimeout(wait_s)
             connection.connect(str(path))
             connection.sendall(json.dumps(question).encode() + b"\n")
             with connection.makefile("rb") as answer:

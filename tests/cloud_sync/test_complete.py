@@ -16,7 +16,8 @@ from cloud_sync.status import rows_reached
 from hardware.clock import Clock
 from hardware.completeness import exit_code
 from truck.complete import answer_complete
-from truck.editions import Editions
+from truck.editions import EDITION_S, Editions
+from truck.opening import begin
 from truck.store.export import Readings
 from truck.store.stored import Reached
 
@@ -140,6 +141,48 @@ def test_an_edition_that_a_kill_cut_short_is_not_taken_for_whole(copy: Copy) -> 
     teller.close()
     copy.push()
     assert core(copy.at_cloud().json()) == core(whole)
+
+
+def test_back_fill_of_the_stage_before_is_told_again(copy: Copy) -> None:
+    road = copy.road
+    teller = copy.crew.sealer(copy.spool, ledger_of(STREAM))
+    editions = Editions(lambda: road.opened.store, teller)
+    copy.road.ledger()
+    editions.turn(NOW_S, True)
+    path = road.truck.config.stage / "stage.toml"
+    path.write_text(path.read_text().replace("Loop", "Stage 12: Pau - Hautacam"))
+    begin(road.opened, road.truck.config, road.truck.event.truck)
+    road.hear(*road.packets(1, [12, 14]), at_s=15)
+    road.hear(*road.packets(1, [2, 6]), at_s=16)  # the day before's, late
+    copy.seal()
+    editions.turn(NOW_S, True)
+    told = editions.row_end()
+    editions.turn(NOW_S, True)
+    assert editions.row_end() == told  # nothing new to say
+    teller.close()
+    copy.push()
+    for stage in ("loop", "12"):
+        run = copy.at_cloud("--stage", stage)
+        assert run.code == 0, run.err
+        assert core(run.json()) == core(copy.at_truck(stage))
+    assert core(copy.at_cloud().json()) == core(copy.at_truck("12"))
+    assert copy.at_truck("loop")["totals"]["never_heard"] == 3
+    run = copy.at_cloud("--stage", "13")
+    assert run.code == 78
+    assert "There are: loop, stage-12-pau-hautacam" in run.err
+
+
+def test_the_ledger_is_told_every_five_minutes_and_at_the_end(copy: Copy) -> None:
+    copy.road.ledger()
+    teller = copy.crew.sealer(copy.spool, ledger_of(STREAM))
+    editions = Editions(lambda: copy.road.opened.store, teller)
+    ends = []
+    for at_s, flush in ((0, False), (EDITION_S - 1, False), (EDITION_S, False), (EDITION_S, True)):
+        editions.turn(NOW_S + at_s, flush)
+        ends.append(editions.row_end())
+    teller.close()
+    assert ends[:2] == [0, 0]
+    assert ends[2] == ends[3] == 2 + len(copy.road.holes())
 
 
 class Lying:

@@ -25,14 +25,19 @@ SELECT device, boot,
 FROM readings GROUP BY ALL HAVING bib IS NOT NULL ORDER BY device, boot
 """
 
-# runs of packets that have come equally far; the window finds where one ends
+# runs of packets that have come equally far; the window finds where one ends. A packet has come as
+# far as its last row, and row_id - fix_index is its first
 _STORED = """
-WITH packets AS (
-    SELECT device, boot, seq::BIGINT AS seq, min(row_id) AS row_id, min(heard_at) AS heard_at,
-           first(distance_m ORDER BY row_id) AS distance_m,
-           CASE WHEN max(row_id) >= $sealed THEN 3 WHEN max(row_id) >= $uploaded THEN 2
-                WHEN max(row_id) >= $acknowledged THEN 1 ELSE 0 END AS step
-    FROM readings GROUP BY device, boot, seq),
+WITH steps AS (
+    SELECT rank, coalesce((SELECT row_id - fix_index FROM readings WHERE row_id = reached), reached)
+           AS row_id
+    FROM (VALUES (1, $acknowledged), (2, $uploaded), (3, $sealed)) v(rank, reached)),
+packets AS (
+    SELECT device, boot, seq::BIGINT AS seq, row_id, heard_at, distance_m,
+           CASE WHEN row_id >= (SELECT row_id FROM steps WHERE rank = 3) THEN 3
+                WHEN row_id >= (SELECT row_id FROM steps WHERE rank = 2) THEN 2
+                WHEN row_id >= (SELECT row_id FROM steps WHERE rank = 1) THEN 1 ELSE 0 END AS step
+    FROM readings WHERE fix_index = 0),
 numbered AS (
     SELECT *, seq - row_number() OVER (PARTITION BY device, boot, step ORDER BY seq) AS run
     FROM packets)
