@@ -167,11 +167,14 @@ class Outbox:
         return self._entries(where)
 
     def reached(self, stream: str) -> tuple[int, int, int]:
-        """Rows of a stream below which all are sealed, are uploaded, and were read back."""
+        """Rows of a stream below which all are sealed, are uploaded, and are released.
+
+        The pusher releases what it read back, or, where it knows the cloud's key, what was acked.
+        """
         (row,) = self._run(
             "SELECT coalesce(max(hi), 0),"
             " coalesce(min(CASE WHEN state = 'sealed' THEN lo END), max(hi), 0),"
-            " coalesce(min(CASE WHEN state IN ('sealed', 'stored') THEN lo END), max(hi), 0)"
+            " coalesce(min(CASE WHEN state <> 'released' THEN lo END), max(hi), 0)"
             " FROM batch WHERE stream = ?",
             (stream,),
         )

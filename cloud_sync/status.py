@@ -81,7 +81,8 @@ def spool_status(spool: Path, now_s: float) -> dict[str, Any]:
 def rows_reached(spool: Path, stream: str) -> tuple[int, int, int]:
     """Rows of a stream below which all are sealed, are uploaded, and are acknowledged.
 
-    Acknowledged is what our own pusher read back from the remote.
+    Acknowledged is what the cloud team signed for, where the pusher knows its key, else what the
+    pusher read back from the remote.
 
     Raises:
         Misconfigured, Damaged: when there is no sound outbox; of one not yet made all are 0.

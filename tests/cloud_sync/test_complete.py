@@ -8,13 +8,15 @@ import pyarrow as pa
 import pytest
 from ledger_road import Road
 
+from cloud_sync.ack import Ack, ack_key, sign_ack
 from cloud_sync.batch import ledger_of
 from cloud_sync.folder import Folder
 from cloud_sync.outbox import Outbox
-from cloud_sync.push import Pusher
+from cloud_sync.push import Orders, Pusher
 from cloud_sync.status import rows_reached
 from hardware.clock import Clock
 from hardware.completeness import exit_code
+from hardware.signing import SigningKey
 from truck.complete import answer_complete
 from truck.editions import EDITION_S, Editions
 from truck.opening import begin
@@ -45,10 +47,20 @@ class Copy:
         Editions(lambda: self.road.opened.store, teller).turn(NOW_S, True)
         teller.close()
 
-    def push(self) -> None:
+    def push(self, cloud: bytes | None = None) -> None:
         with Outbox(self.spool) as outbox:
-            remote, stop = Folder(self.cloud), threading.Event()
-            Pusher(self.spool, outbox, remote, Clock(), stop, lambda _: None).push(watch=False)
+            Pusher(
+                self.spool, outbox, Folder(self.cloud), Clock(), threading.Event(),
+                lambda _: None, Orders(cloud=cloud),
+            ).push()  # fmt: skip
+
+    def acknowledge(self, key: SigningKey) -> None:
+        """As the cloud team does once it has proven the stream."""
+        with Outbox(self.spool) as outbox:
+            head = outbox.head(STREAM)
+            assert head is not None
+            ack = Ack(STREAM, head.batch.seq, head.digest, head.hi, NOW_S)
+        Folder(self.cloud).put_new(ack_key(STREAM, head.batch.seq), sign_ack(ack, key))
 
     def at_truck(self, stage: str | None = None) -> dict[str, Any]:
         reached = Reached(*rows_reached(self.spool, STREAM))
@@ -112,6 +124,19 @@ def test_what_waits_is_named_at_both_ends_until_it_has_come(copy: Copy) -> None:
     assert copy.at_truck()["totals"]["sealed"] == 2
     copy.push()
     assert copy.at_cloud().code == exit_code(copy.at_truck()) == 0
+    assert core(copy.at_cloud().json()) == core(copy.at_truck())
+
+
+def test_where_the_cloud_acknowledges_nothing_else_counts(copy: Copy) -> None:
+    cloud = SigningKey(bytes(range(32, 64)))
+    copy.seal()
+    copy.tell()
+    copy.push(cloud.public)
+    assert exit_code(copy.at_truck()) == 75
+    assert copy.at_truck()["totals"]["uploaded"] == copy.at_truck()["totals"]["stored"] == 5
+    copy.acknowledge(cloud)
+    copy.push(cloud.public)
+    assert exit_code(copy.at_truck()) == 0
     assert core(copy.at_cloud().json()) == core(copy.at_truck())
 
 
