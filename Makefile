@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: $(VENV)/.ready system  ## .venv from the hash-pinned lock; mosquitto and chromium where they may be installed
+setup: $(VENV)/.ready system  ## .venv from the hash-pinned lock; mosquitto, chromium and a JDK where they may be installed
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -38,8 +38,8 @@ system:
 demo: setup  ## the whole line on this machine: bikes, relays, broker, truck, page, cloud copy
 	$(BIN)/truck demo
 
-# whole processes, a browser and kill -9 want the machine for themselves; the rest shares its cores
-ALONE := tests/live tests/truck/serve
+# whole processes, a browser, Spark and kill -9 want the machine for themselves; the rest shares its cores
+ALONE := tests/live tests/truck/serve tests/cloud_sync/engines
 test: setup peers  ## all tests
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ALONE:%=--ignore=%)
 	$(BIN)/python -m pytest $(ALONE)

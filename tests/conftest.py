@@ -122,3 +122,13 @@ def moto_server() -> Path:
         _missing("moto_server")
     assert found is not None
     return Path(found)
+
+
+@pytest.fixture(scope="session")
+def spark_home() -> Path:
+    """The Spark of the tests' own environment; it needs Java, its key client a JDK."""
+    found = sorted((_ROOT / ".venv" / "spark").glob("lib/python3*/site-packages/pyspark/jars"))
+    for what, there in (("Spark (.venv/spark)", found), ("a JDK (javac)", shutil.which("javac"))):
+        if not there:
+            _missing(what)
+    return found[0].parent

@@ -5,7 +5,6 @@ here goes by that list, never by the names in the folder.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,9 @@ _SCHEMA = "cloud-sync.pull/"
 
 @dataclass(frozen=True)
 class PulledStream:
-    """One stream, proven; `files` hold its rows in order."""
+    """One stream, proven; `files` hold its rows, their stage and day stand in the path."""
 
     name: str
-    rows: int
     files: tuple[Path, ...]
 
 
@@ -44,9 +42,13 @@ def read_pulled(folder: Path) -> list[PulledStream]:
     return streams
 
 
-def files_of(streams: Sequence[PulledStream]) -> list[Path]:
-    """All their files."""
-    return [path for stream in streams for path in stream.files]
+def pulled_files(folder: str | Path) -> list[str]:
+    """The files of all streams pulled into a folder, for an engine to read.
+
+    Raises:
+        Misconfigured, Damaged: as `read_pulled`.
+    """
+    return [str(path) for stream in read_pulled(Path(folder)) for path in stream.files]
 
 
 def _read_stream(home: Path) -> PulledStream:
@@ -56,9 +58,8 @@ def _read_stream(home: Path) -> PulledStream:
         told = json.loads(summary)
         known = str(told["schema"]).startswith(_SCHEMA)
         verified = told["verified"] is True
-        stream = PulledStream(
-            check_stream(told["stream"]), int(told["rows"]), tuple(_files(home, told["files"]))
-        )
+        sealed = told["sealed"] is not False
+        stream = PulledStream(check_stream(told["stream"]), tuple(_files(home, told["files"])))
     except (ValueError, KeyError, TypeError) as error:
         raise Misconfigured(
             f"{path} is not what a pull left there", "Pull into an empty folder."
@@ -67,6 +68,10 @@ def _read_stream(home: Path) -> PulledStream:
         raise Misconfigured(
             f"{path} does not say that stream {stream.name} was verified",
             "Pull it again; what was not proven is not answered from.",
+        )
+    if sealed:
+        raise Misconfigured(
+            f"{home} holds sealed files", "Pull with --key into another folder to ask of them."
         )
     return stream
 

@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from cloud_sync.batch import ledger_of
-from cloud_sync.engines.pulled import PulledStream, files_of, read_pulled
+from cloud_sync.engines.pulled import PulledStream, read_pulled
 from hardware.errors import Misconfigured
 
 QUERY_S_MAX = 60.0
@@ -62,7 +62,8 @@ def _offer(connection: duckdb.DuckDBPyConnection, streams: Sequence[PulledStream
     """Make the views, then shut every other door."""
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET temp_directory = ''")
-    connection.execute(f"SET allowed_paths = {_list(files_of(streams))}")
+    proven = [path for stream in streams for path in stream.files]
+    connection.execute(f"SET allowed_paths = {_list(proven)}")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     for view, chosen in (
