@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cloud_sync import pull_cli, sending_cli
+from cloud_sync import look_cli, pull_cli, sending_cli
 from cloud_sync.complete_cli import app as complete_app
 from cloud_sync.engines import cli as engines_cli
 from cloud_sync.erase_cli import app as erase_app
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(sending_cli.app)
 app.add_typer(pull_cli.app)
+app.add_typer(look_cli.app)
 app.add_typer(engines_cli.app)
 app.add_typer(pack_app, name="pack")
 app.add_typer(keys_app, name="keys")

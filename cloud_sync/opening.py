@@ -89,7 +89,9 @@ class Opener:
             Damaged: when they are not, or it does not open.
         """
         batch, lo, hi = manifest.batch, manifest.lo, manifest.hi
-        table = read_sealed(data, batch, lambda envelope: self._unwrap(envelope, batch))
+        table = read_sealed(
+            data, batch, lambda envelope: self._unwrap(envelope, batch), threads=False
+        )
         if is_sealed(table):
             return open_rows(table, batch, lo, hi, self.rider_key)
         if table.num_rows != hi - lo:

@@ -7,6 +7,7 @@
 and no level of it.
 """
 
+import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -33,23 +34,27 @@ class Place:
 
 def part(table: pa.Table) -> Iterator[tuple[Place, pa.Table]]:
     """The rows of each partition in their order, without the column `stage`."""
-    rows = table.num_rows
     has_stage = _STAGE in table.column_names
-    nothing = pa.chunked_array([pa.nulls(rows, pa.string())])
-    stage = table[_STAGE].cast(pa.string()) if has_stage else nothing
-    date = nothing
-    if _TIME in table.column_names and pa.types.is_timestamp(table.schema.field(_TIME).type):
-        date = table[_TIME].cast(pa.date32()).cast(pa.string())
-    keys = pa.table({"stage": _named(stage), "date": pc.fill_null(date, "")}).combine_chunks()
+    has_day = _TIME in table.column_names
     kept = table.drop_columns([_STAGE]) if has_stage else table
-    distinct = keys.group_by(["stage", "date"]).aggregate([]).to_pylist()
-    places = sorted(Place(row["stage"], row["date"]) for row in distinct)
-    for place in places:
-        if len(places) == 1:
-            yield place, kept
-            return
-        mine = pc.and_(pc.equal(keys["stage"], place.stage), pc.equal(keys["date"], place.date))
-        yield place, kept.filter(mine)
+    nothing = pa.chunked_array([pa.nulls(table.num_rows, pa.string())])
+    stage = _named(table[_STAGE].cast(pa.string()) if has_stage else nothing)
+    day = table[_TIME].cast(pa.date32()) if has_day else pa.nulls(table.num_rows, pa.date32())
+    for label in sorted(pc.unique(stage).to_pylist()):
+        for date in sorted(pc.unique(day).to_pylist(), key=str):
+            mine = pc.and_(pc.equal(stage, label), _is_on(day, date))
+            if pc.all(mine).as_py():  # nearly always: a batch is seconds of one stage
+                yield Place(label, _written(date)), kept
+            elif pc.any(mine).as_py():
+                yield Place(label, _written(date)), kept.filter(mine)
+
+
+def _is_on(day: pa.Array, date: dt.date | None) -> pa.Array:
+    return pc.is_null(day) if date is None else pc.fill_null(pc.equal(day, date), False)
+
+
+def _written(date: dt.date | None) -> str:
+    return date.isoformat() if date else ""
 
 
 def _named(stage: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -82,8 +82,12 @@ def write_sealed(
     return client.data_key
 
 
-def read_sealed(data: bytes, batch: BatchName, unwrap: Callable[[str], bytes]) -> pa.Table:
+def read_sealed(
+    data: bytes, batch: BatchName, unwrap: Callable[[str], bytes], *, threads: bool = True
+) -> pa.Table:
     """The rows of a sealed file; `unwrap` turns its envelope into the data key.
+
+    Without `threads` the caller's alone works: many small files at once are faster so.
 
     Raises:
         Damaged: when it does not open, or is of another batch or format.
@@ -94,7 +98,8 @@ def read_sealed(data: bytes, batch: BatchName, unwrap: Callable[[str], bytes]) -
             pe.KmsConnectionConfig()
         )
         source = pa.BufferReader(data)
-        table = pq.ParquetFile(source, decryption_properties=properties, pre_buffer=False).read()
+        file = pq.ParquetFile(source, decryption_properties=properties, pre_buffer=False)
+        table = file.read(use_threads=threads)
     except (pa.ArrowException, OSError, ValueError) as error:
         sealed = data[-4:] == _SEALED_MAGIC
         raise Tampered(

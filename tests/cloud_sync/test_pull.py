@@ -1,8 +1,13 @@
 """Sealed, pushed and pulled rows are the rows; every tampering is named and exits 65."""
 
+import contextlib
 import json
+import os
+import random
 import secrets
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -11,9 +16,11 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+from cloud_desk import lay_desk
 from odd_rows import odd_rows
 from tampered_copy import flip, place, sign_other
 
+from cloud_sync import pull as pull_room
 from cloud_sync.sealed_parquet import is_same
 
 
@@ -28,6 +35,7 @@ def rows_of(folder: Path) -> pa.Table:
 
 
 ENDS = [30, 31, 200, 350, 351]
+COMMAND = [sys.executable, "-c", "from cloud_sync.cli import main; main()"]
 
 
 @pytest.mark.parametrize("kind", ["folder", "s3"])
@@ -173,3 +181,90 @@ def test_a_full_or_foreign_target_is_one_sentence(pull, remote: Path, tmp_path: 
     done = pull(remote)
     assert done.code == 78
     assert "_pull.json" in done.err
+
+
+def test_since_and_stage_bring_a_part_and_later_the_rest(tmp_path: Path) -> None:
+    desk = lay_desk(tmp_path / "desk")
+    command = ["cloud-sync", "pull", "copy", "--to", "out", "--key", "operations.key"]
+
+    def pull(*more: str) -> dict:
+        done = desk.run(*command, "--truck", "truck.pub", "--json", *more)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["streams"][0]
+
+    def rows() -> pa.Table:
+        stages = ds.partitioning(pa.schema([("stage", pa.string())]), flavor="hive")
+        found = ds.dataset(desk.folder / "out", format="parquet", partitioning=stages)
+        return found.to_table().sort_by("row_id")
+
+    assert pull("--since", "4")["fetched"] == 2
+    assert rows()["row_id"].to_pylist() == list(range(200, 300))
+    assert pull("--stage", "Pau - Hautacam")["fetched"] == 4
+    assert rows()["stage"].value_counts().to_pylist() == [
+        {"values": "pau-hautacam", "counts": 150},
+        {"values": "luchon-superbagneres", "counts": 100},
+    ]  # fmt: skip
+    assert pull()["fetched"] == 1  # its rows of the other stage
+    whole = rows()
+    assert is_same(whole.select(desk.table.column_names), desk.table)
+    folders = {path.parent.name for path in (desk.folder / "out").rglob("*.parquet")}
+    assert folders == {"date=2027-07-16", "date=2027-07-17"}
+    assert pull("--since", "2027-07-16T00:00:00Z")["fetched"] == 0
+
+
+@pytest.mark.parametrize("since", ["yesterday", "2027-07-16T12:00:00", "-1"])
+def test_a_since_that_is_none_is_one_sentence(pull, remote: Path, since: str) -> None:
+    done = pull(remote, f"--since={since}")
+    assert (done.code, len(done.err.strip().splitlines())) == (78, 1)
+
+
+def test_sealed_files_are_kept_as_they_are_without_a_key(
+    pull, remote: Path, tmp_path: Path
+) -> None:
+    done = pull(remote, "--encrypted", "--json")
+    assert (done.code, done.json()["streams"][0]["fetched"]) == (0, 5)
+    kept = {path.name: path.read_bytes() for path in pulled(tmp_path / "out")}
+    assert kept == {p.name: p.read_bytes() for p in (remote / "truck-1/data").iterdir()}
+    assert pull(remote, "--encrypted", "--json").json()["streams"][0]["fetched"] == 0
+    mixed = pull(remote)
+    assert (mixed.code, "holds sealed files" in mixed.err) == (78, True)
+    assert pull(remote, "--encrypted", "--stage", "x").code == 78
+
+
+def test_a_pull_killed_anywhere_goes_on_where_it_was(crew, remote: Path, tmp_path: Path) -> None:
+    """Killed at seeded points; after each nothing shows but what a summary names."""
+    arguments = ["pull", str(remote), "--to", "out", "--key", crew.key_file]
+    command = [*COMMAND, *arguments, "--truck", crew.truck.public.hex(), "--json"]
+    chance = random.Random(int(os.environ.get("TRUCK_CHAOS_SEED", "1")))
+    kills = int(os.environ.get("TRUCK_CHAOS_KILLS", "3"))
+    for _ in range(kills):
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(chance.uniform(0.8, 2.0))
+        process.kill()
+        process.wait()
+        summary = tmp_path / "out" / "stream=truck-1" / "_pull.json"
+        if summary.exists():
+            told = json.loads(summary.read_text())
+            assert told["rows_pulled"] == 351
+            assert is_same(rows_of(tmp_path / "out"), odd_rows(0, 351))
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert is_same(rows_of(tmp_path / "out"), odd_rows(0, 351))
+    assert not list((tmp_path / "out" / ".pull").rglob("*.staged"))
+
+
+def test_what_a_killed_pull_opened_is_not_fetched_again(
+    crew, pull, remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pull_room, "_GROUP_BATCHES", 2)
+    last = place(remote, "data", 4)
+    last.rename(tmp_path / "away")  # as good as a kill: four are opened, nothing is published
+    assert pull(remote).code == 65
+    assert pulled(tmp_path / "out") == []
+    groups = sorted((tmp_path / "out/.pull/truck-1").glob("*/group.json"))
+    assert len(groups) == 2
+    groups[0].unlink()  # a kill before the group was whole
+    (tmp_path / "away").rename(last)
+    assert pull(remote, "--json").json()["streams"][0]["fetched"] == 3
+    assert is_same(rows_of(tmp_path / "out"), odd_rows(0, 351))
