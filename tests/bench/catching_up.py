@@ -73,9 +73,11 @@ def measure() -> list[Row]:
 
 
 def _seconds(act: Callable[[], None]) -> float:
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     act()
-    return time.perf_counter() - start
+    took_s, cpu_s = time.perf_counter() - start, time.process_time() - used
+    sys.stderr.write(f"{act.__name__}: {took_s:.1f} s, {cpu_s:.1f} s of CPU\n")
+    return took_s
 
 
 def _fill(remote: Remote, folder: Path, truck: SigningKey, recipients: list) -> list[str]:

@@ -9,6 +9,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import catching_up
 import latency
 import link
 import sealing
@@ -34,6 +35,8 @@ def main() -> None:
             rows += sealing.measure()
         with progress.status("a slow link"):
             rows += link.measure()
+        with progress.status("catching up"):
+            rows += catching_up.measure()
         with progress.status("a live race of 198 riders"):
             seconds = float(os.environ.get("TRUCK_BENCH_SECONDS", "30"))
             rows += latency.measure(Path(folder, "demo"), seconds)

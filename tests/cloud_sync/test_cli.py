@@ -14,7 +14,9 @@ def test_keygen_writes_a_pair_and_says_its_id(cli, tmp_path) -> None:
     assert (again.code, "never overwritten" in again.err) == (78, True)
 
 
-@pytest.mark.parametrize("command", ["keygen", "push", "pull", "verify", "status"])
+@pytest.mark.parametrize(
+    "command", ["keygen", "push", "pull", "verify", "status", "head", "ls", "diff", "watch"]
+)
 def test_help_teaches(cli, command: str) -> None:
     done = cli(command, "--help")
     assert done.code == 0
