@@ -66,7 +66,7 @@ def mosquitto_config(
         "allow_anonymous false",
         f"acl_file {acl.resolve()}",
         "persistence false",
-        "retain_available false",
+        "retain_available true",  # for heads; the truck asks for no bundle that was retained
         "max_queued_messages 0",  # the default of 1,000 drops the rest in silence
         f"max_queued_bytes {_QUEUED_BYTES_MAX}",  # what is dropped was not acknowledged: it returns
         "max_inflight_messages 0",  # the truck's ReceiveMaximum is the bound
@@ -85,7 +85,8 @@ def mosquitto_acl(truck: str) -> str:
     """The ACL text: the truck reads all lanes, writes all acknowledgements and heads."""
     return (
         f"user {truck}\ntopic read up/#\ntopic write ack/#\ntopic write head/#\n\n"
-        "pattern write up/+/%u\npattern read ack/%u\npattern read head/#\n"
+        "pattern write up/l/%u\npattern write up/b/%u\n"  # two topics, so two retained at most
+        "pattern read ack/%u\npattern read head/#\n"
     )
 
 

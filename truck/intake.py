@@ -16,6 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from hardware import topics
 from hardware.bundle import ACKED_MAX, Ack, Acked, encode_ack
@@ -128,7 +129,8 @@ class Intake:
         if code.is_failure:
             self.last_error = f"the broker refused the truck: {code}"
             return
-        client.subscribe(topics.UP, qos=1)
+        lanes = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+        client.subscribe(topics.UP, options=lanes)
         self.is_connected, self.last_error = True, ""
 
     def _on_disconnect(

@@ -126,6 +126,31 @@ def test_an_answer_of_the_store_is_retried_with_the_same_bytes(
     assert remote.get("t/data/1", 10) == b"ours"
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("s3", b"<Error><Code>RequestTimeTooSkewed</Code></Error>"),
+        (
+            "az",
+            b"<Error><Message>Request date header too old</Message></Error>",
+        ),
+    ],
+)
+def test_a_skewed_clock_is_named_where_the_store_says_so(
+    start_cloud, reach, kind: str, body: bytes
+) -> None:
+    from cloud_sync.remote import open_remote
+    from hardware.errors import Misconfigured
+
+    proxy = Proxy(start_cloud(kind).port, lambda *_: Answer(403, [], body))
+    try:
+        remote = open_remote(reach(start_cloud(kind), proxy.port))
+        with pytest.raises(Misconfigured, match="finds our clock wrong"):
+            put_proven(remote, "t/data/1", b"ours", pause=lambda _: None)
+    finally:
+        proxy.close()
+
+
 # a stream whose place is taken
 
 

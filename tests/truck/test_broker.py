@@ -293,3 +293,33 @@ def test_intake_takes_messages_and_acknowledges_what_a_tick_holds(
     finally:
         intake.stop()
         heli.close()
+
+
+def test_the_newest_head_waits_for_who_comes_later_and_no_relay_can_write_it(
+    event: Event, broker: Broker
+) -> None:
+    intake = Intake(
+        broker.listener, event.truck, event.roster.event_id, event.truck.signing_key("truck"),
+        lambda: 5,
+    )  # fmt: skip
+    heli = Peer(broker, relay(event, "heli"))
+    late = None
+    try:
+        intake.start()
+        wait_until(lambda: intake.is_connected)
+        for beat in (b"older", b"newest"):
+            intake.publish_head("truck-1", beat)
+        assert not heli.codes.get(timeout=5).is_failure
+        heli.client.publish("head/truck-1", b"forged", qos=1, retain=True)
+        time.sleep(0.5)
+        late = Peer(broker, relay(event, "moto-1"))
+        assert not late.codes.get(timeout=5).is_failure
+        late.client.subscribe("head/truck-1", qos=1)
+        assert late.messages.get(timeout=10) == ("head/truck-1", b"newest")
+        time.sleep(0.3)
+        assert late.messages.empty()
+    finally:
+        intake.stop()
+        heli.close()
+        if late is not None:
+            late.close()
