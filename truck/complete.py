@@ -1,5 +1,6 @@
 """The answer to "is this stage complete in the cloud?", schema truck.complete/1."""
 
+import datetime as dt
 from typing import Any
 
 import duckdb
@@ -44,7 +45,24 @@ def answer_complete(
         "rows": {"stored": stored.row_end, **reached._asdict()},
         **document(make_ledger(stored)),
         "bundles_missing": _bundles(stored.absent),
+        "relays": _relays(stored.relays),
     }
+
+
+def _relays(found: Columns) -> list[dict[str, Any]]:
+    """When each relay heard the last of what it has delivered; what is later may still come."""
+    last_us = found["last_us"]
+    behind_s = (last_us.max(initial=0) - last_us) / 1e6
+    return [
+        {
+            "relay": relay,
+            "heard_until": dt.datetime.fromtimestamp(us / 1e6, dt.UTC).isoformat(),
+            "behind_s": s,
+        }
+        for relay, us, s in zip(
+            found["relay"].tolist(), last_us.tolist(), behind_s.tolist(), strict=True
+        )
+    ]
 
 
 def _bundles(absent: Columns) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from rich.table import Table
 from hardware.strip import print_ledger
 
 ROWS_SHOWN = 200
+SILENT_S = 60.0
 
 
 @contextmanager
@@ -111,6 +112,13 @@ def print_complete(console: Console, found: dict[str, Any]) -> None:
             "come; they wait in its spool or were dropped there: see `relay status`",
             highlight=False,
         )
+    for relay in found["relays"]:
+        if relay["behind_s"] > SILENT_S:
+            console.print(
+                f"relay {relay['relay']}: nothing it heard since {relay['heard_until'][:19]}Z has "
+                "come; if its link is down, holes of that time may still close",
+                highlight=False,
+            )
 
 
 def print_rows(console: Console, rows: pa.Table) -> None:

@@ -25,7 +25,7 @@ from truck.store.stored import Reached
 
 STREAM = "truck-1"
 NOW_S = 1_800_000_000.0
-ENDS_OWN = ("schema", "stream", "rows", "bundles_missing", "told_at", "disagreements")
+ENDS_OWN = ("schema", "stream", "rows", "bundles_missing", "relays", "told_at", "disagreements")
 
 
 class Copy:

@@ -27,7 +27,7 @@ from truck.cast import Cast
 RIDERS, SPARE = 12, 13
 SPEED = 5.0
 GORGE = ("--dark", "1:30-45", "--dark", "2:30-45")  # race seconds; who is near both is unheard
-ENDS_OWN = {"schema", "stream", "rows", "bundles_missing", "told_at", "disagreements"}
+ENDS_OWN = {"schema", "stream", "rows", "bundles_missing", "relays", "told_at", "disagreements"}
 
 Packets = set[tuple[int, int, int]]
 

@@ -1,14 +1,18 @@
 """The truck's completeness ledger: each hole with the reason that is true, and no other."""
 
+import io
 from pathlib import Path
 
 import pytest
 from ledger_road import Road
+from rich.console import Console
 
 from hardware.completeness import sentence
-from hardware.errors import Misconfigured
+from hardware.errors import Damaged, Misconfigured
+from truck.complete import answer_complete
 from truck.opening import begin
 from truck.store.stored import Reached
+from truck.tables import print_complete
 
 
 @pytest.fixture
@@ -89,6 +93,28 @@ def test_a_hole_of_another_time_does_not_wait_for_a_relay(road: Road) -> None:
     road.hear(*road.packets(2, [110]), at_s=111)
     assert (1, 1, 4, "never_heard", "") in road.holes()
     assert (2, 101, 110, "at_relay", "moto-1") in road.holes()
+
+
+def test_a_relay_that_has_delivered_nothing_for_a_while_is_named(road: Road) -> None:
+    road.hear(*road.packets(1, [0]), at_s=1, relay="heli")
+    road.hear(*road.packets(1, [90]), at_s=91)
+    road.ledger()
+    found = answer_complete(road.opened.store, "truck-1", None, Reached(2, 2, 2))
+    assert [(relay["relay"], relay["behind_s"]) for relay in found["relays"]] == [
+        ("heli", 90.0), ("moto-1", 0.0),
+    ]  # fmt: skip
+    said = Console(width=400, record=True, file=io.StringIO())
+    print_complete(said, found)
+    text = said.export_text()
+    assert "relay heli: nothing it heard since" in text
+    assert "relay moto-1" not in text
+
+
+def test_more_sealed_than_is_stored_is_a_restored_disk(road: Road) -> None:
+    road.hear(*road.packets(1, [0]), at_s=1)
+    road.ledger()
+    with pytest.raises(Damaged, match="sealed 2 rows and the view holds 1: its disk was restored"):
+        answer_complete(road.opened.store, "truck-1", None, Reached(2, 2, 2))
 
 
 def test_what_is_stored_waits_where_its_rows_are(road: Road) -> None:

@@ -85,6 +85,12 @@ LEFT JOIN heard a ON a.record = absent.record AND a.relay = absent.relay
 ORDER BY absent.relay, boot, lo
 """
 
+_RELAYS = """
+SELECT relay, epoch_us(max(heard_at)) AS last_us FROM (
+    SELECT relay, heard_at FROM readings UNION ALL SELECT relay, heard_at FROM hearings)
+GROUP BY relay ORDER BY relay
+"""
+
 Columns = dict[str, npt.NDArray[Any]]
 
 
@@ -106,6 +112,7 @@ class Stored(NamedTuple):
     refused: Columns
     proven: Columns
     absent: Columns
+    relays: Columns
 
 
 def read_labels(store: Store) -> list[str]:
@@ -132,6 +139,7 @@ def read_stored(store: Store, stage: str, reached: Reached) -> Stored:
             refused=_columns(cursor, _REFUSED, {"record": record}),
             proven=_columns(cursor, _PROVEN, {"record": record}),
             absent=_columns(cursor, _ABSENT, {}),
+            relays=_columns(cursor, _RELAYS, {}),
         )
     finally:
         cursor.rollback()
