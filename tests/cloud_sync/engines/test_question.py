@@ -12,6 +12,8 @@ import pytest
 from odd_rows import odd_rows
 
 from cloud_sync.engines.question import QUERY_ROWS_MAX, ask
+from cloud_sync.folder import Folder
+from cloud_sync.pull import pull_stream
 from cloud_sync.sealed_parquet import is_same
 from hardware.errors import Misconfigured
 
@@ -97,6 +99,17 @@ def test_what_was_not_proven_is_not_answered_from(cli, pulled: Path) -> None:
     (pulled / "stream=truck-1" / "_pull.json").unlink()
     done = cli("sql", "SELECT 1", pulled)
     assert (done.code, "holds no pulled stream" in done.err) == (78, True)
+
+
+def test_sealed_files_that_a_pull_kept_are_not_asked(
+    crew, cli, odd_copy: Path, tmp_path: Path
+) -> None:
+    done = pull_stream(
+        Folder(odd_copy), "truck-2", tmp_path, crew.truck.public, None, lambda *_: None
+    )  # fmt: skip
+    assert not done.failures
+    refused = cli("sql", "SELECT 1", tmp_path)
+    assert (refused.code, "holds sealed files. Pull with --key" in refused.err) == (78, True)
 
 
 def test_a_file_that_is_not_as_the_pull_left_it_is_named(cli, pulled: Path) -> None:
