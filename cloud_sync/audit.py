@@ -185,7 +185,7 @@ def prove_chain(
     served = remote.keys(data_prefix(audit.stream))
     audit.unlisted = [name for name in served if name not in listed]
     audit.keys = audit_keys(remote, audit.stream, audit.chain, trust)
-    audit.failures += [Finding(Tampering.KEY_DOCUMENT, what) for what in audit.keys.failures]
+    audit.failures += audit.keys.failures
     return not audit.failures
 
 

@@ -75,8 +75,8 @@ def check_anchor(chain: Sequence[Manifest], stream: str, anchor: Anchor) -> None
     if len(chain) <= anchor.seq:
         raise Tampered(
             Tampering.ANCHOR_WITHHELD,
-            f"manifest {place} is withheld: {anchor.source} knows it, and the chain served ends"
-            f" before {len(chain)}",
+            f"manifest {place} is withheld, or still on its way from the truck: {anchor.source}"
+            f" knows it, and the chain served ends before {len(chain)}",
         )
     if chain[anchor.seq].digest != anchor.digest:
         raise Tampered(
@@ -106,8 +106,8 @@ def check_beat(
     """A remark on the truck's last word, or nothing; `seen_at_s` is when the one seen was given.
 
     Raises:
-        Tampered: when it contradicts the chain or the last pull; where it must be fresh, also when
-            it has expired, is missing, or speaks of more than is served.
+        Tampered: when it contradicts the chain or the last pull, or speaks of more than is served;
+            where it must be fresh, also when it has expired or is missing.
     """
     if beat is None or beat.at_s < seen_at_s:
         if seen_at_s:
@@ -121,11 +121,11 @@ def check_beat(
             Tampering.BEAT_FORKED,
             f"the truck's beat names another manifest {stream}/{beat.seq:012d}: the chain forks",
         )
-    elif beat.seq >= len(chain):
-        kind = Tampering.BEAT_AHEAD
-        remark = (
-            f"the truck has sealed up to {stream}/{beat.seq:012d} and {len(chain)} batches are"
-            " served: the rest waits at the truck, or is withheld"
+    elif beat.seq >= len(chain):  # a beat goes up only after the batch that it names
+        raise Tampered(
+            Tampering.BEAT_AHEAD,
+            f"the truck's beat names manifest {stream}/{beat.seq:012d} and {len(chain)} batches are"
+            " served: the newest are withheld",
         )
     elif not beat.is_fresh(witness.now_s):
         kind = Tampering.BEAT_EXPIRED

@@ -26,6 +26,7 @@ from cloud_sync.keyset import (
 from cloud_sync.manifest import Manifest
 from cloud_sync.remote import NotThere, Remote
 from cloud_sync.rider_keys import RIDER_KEY_BYTES_MAX, check_document, rider_key_key
+from cloud_sync.tampering import Finding, Tampered, Tampering
 from hardware.errors import Damaged, Refused
 
 _THREADS = 8
@@ -53,7 +54,7 @@ class KeyAudit:
     newest: KeySet | None = None
     riders: int = 0
     erased: dict[str, Erasure] = field(default_factory=dict)
-    failures: list[str] = field(default_factory=list)
+    failures: list[Finding] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
         """As it is shown."""
@@ -82,14 +83,18 @@ def audit_keys(remote: Remote, stream: str, chain: Sequence[Manifest], trust: Tr
             check_recipients(chain, keysets, kind_of(stream))
             audit.newest = keysets[chain[-1].keyset or 0] if chain else None
         except Damaged as error:
-            audit.failures.append(str(error))
+            found = Finding.of(error)
+            is_named = found.reason is not Tampering.OTHER
+            audit.failures.append(
+                found if is_named else Finding(Tampering.KEYSET_RECIPIENTS, found.what)
+            )
     named = list(dict.fromkeys(key_id for manifest in chain for key_id in manifest.rider_keys))
     if named:
         audit.riders = len(named)
         _find_erasures(remote, audit, trust.erasers)
         with ThreadPoolExecutor(_THREADS) as pool:
             words = pool.map(lambda key_id: _look_at(remote, audit, key_id), named)
-            audit.failures += [word for word in words if word]
+            audit.failures += [found for found in words if found]
     return audit
 
 
@@ -104,11 +109,15 @@ def _keysets(remote: Remote, stream: str, root: bytes) -> dict[int, KeySet]:
         try:
             keyset = open_keyset(remote.get(key, KEYSET_BYTES_MAX), root)
         except Refused as error:
-            raise Damaged(f"{key} is no key set the root signed: {error}") from error
+            raise Tampered(
+                Tampering.KEYSET_FORGED, f"{key} is no key set the root signed: {error}"
+            ) from error
         if key != keyset_key(stream, keyset.version):
-            raise Damaged(f"{key} holds version {keyset.version} of the key set")
+            raise Tampered(
+                Tampering.KEYSET_MISPLACED, f"{key} holds version {keyset.version} of the key set"
+            )
         if found and keyset.name != next(iter(found.values())).name:
-            raise Damaged(f"{key} is of another key set, {keyset.name}")
+            raise Tampered(Tampering.KEYSET_OTHER, f"{key} is of another key set, {keyset.name}")
         found[keyset.version] = keyset
     return found
 
@@ -118,30 +127,34 @@ def _find_erasures(remote: Remote, audit: KeyAudit, signers: list[bytes]) -> Non
         try:
             erasure = open_erasure(remote.get(key, ERASURE_BYTES_MAX), signers)
         except Refused as error:
-            audit.failures.append(
-                f"{key} is no erasure that the cloud team or the root signed: {error}"
-            )
+            sentence = f"{key} is no erasure that the cloud team or the root signed: {error}"
+            audit.failures.append(Finding(Tampering.ERASURE_FORGED, sentence))
             continue
         if erasure.stream != audit.stream:
-            audit.failures.append(f"{key} is an erasure of another stream, {erasure.stream}")
+            sentence = f"{key} is an erasure of another stream, {erasure.stream}"
+            audit.failures.append(Finding(Tampering.ERASURE_OTHER_STREAM, sentence))
             continue
         audit.erased |= dict.fromkeys(erasure.rider_keys, erasure)
 
 
-def _look_at(remote: Remote, audit: KeyAudit, key_id: str) -> str:
+def _look_at(remote: Remote, audit: KeyAudit, key_id: str) -> Finding | None:
     """What is wrong with a rider's key, or nothing."""
     erased = audit.erased.get(key_id)
     try:
         document = remote.get(rider_key_key(audit.stream, key_id), RIDER_KEY_BYTES_MAX)
         if erased is not None:
-            return (
+            return Finding(
+                Tampering.RIDER_KEY_SERVED_AGAIN,
                 f"rider key {key_id} of {audit.stream} was erased by {erased.by} and is served"
-                " again: a copy came back; erase it again"
+                " again: a copy came back; erase it again",
             )
         check_document(audit.stream, key_id, document)
     except NotThere:
         if erased is None:
-            return f"rider key {key_id} of {audit.stream} is missing and no erasure speaks of it"
+            return Finding(
+                Tampering.RIDER_KEY_MISSING,
+                f"rider key {key_id} of {audit.stream} is missing and no erasure speaks of it",
+            )
     except Damaged as error:
-        return str(error)
-    return ""
+        return Finding(Tampering.RIDER_KEY_CHANGED, str(error))
+    return None

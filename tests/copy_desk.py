@@ -10,7 +10,7 @@ from odd_rows import OddRows
 from cloud_sync.cloud_copy import Access, CloudCopy
 from cloud_sync.keyring import create_key
 from cloud_sync.outbox import Outbox
-from cloud_sync.push import Pusher
+from cloud_sync.push import Orders, Pusher
 from cloud_sync.remote import open_remote
 from hardware import keys
 from hardware.clock import Clock
@@ -63,8 +63,8 @@ class Desk:
         with Outbox(self.spool) as outbox:
             Pusher(
                 self.spool, outbox, open_remote(self.url), Clock(), threading.Event(),
-                lambda _: None,
-            ).push(watch=False)  # fmt: skip
+                lambda _: None, Orders(),
+            ).push()  # fmt: skip
 
     def trust(self) -> list[str]:
         return ["--truck", self.truck.public.hex(), "--cloud", self.cloud.public.hex()]

@@ -158,24 +158,31 @@ def swap(one: Path, other: Path) -> None:
 
 TAMPERINGS = {
     "a rider's key removed": (
-        lambda d: rider_files(d)[1].unlink(), "is missing and no erasure speaks of it",
+        lambda d: rider_files(d)[1].unlink(),
+        "rider_key_missing", "is missing and no erasure speaks of it",
     ),
     "all riders' keys removed": (
-        lambda d: shutil.rmtree(Path(d.url) / rider_key_prefix(BIO)), "no erasure speaks of it",
+        lambda d: shutil.rmtree(Path(d.url) / rider_key_prefix(BIO)),
+        "rider_key_missing", "no erasure speaks of it",
     ),
-    "two riders' keys swapped": (lambda d: swap(*rider_files(d)[:2]), "SHA-256"),
+    "two riders' keys swapped": (
+        lambda d: swap(*rider_files(d)[:2]), "rider_key_changed", "SHA-256",
+    ),
     "one byte of a rider's key changed": (
         lambda d: rider_files(d)[0].write_bytes(rider_files(d)[0].read_bytes()[:-1] + b" "),
-        "is not the one its manifest names",
+        "rider_key_changed", "is not the one its manifest names",
     ),
     "an erasure the cloud team did not sign": (
-        lambda d: put_erasure(d, SigningKey(b"e" * 32)), "no erasure that the cloud team",
+        lambda d: put_erasure(d, SigningKey(b"e" * 32)),
+        "erasure_forged", "no erasure that the cloud team",
     ),
     "an erasure of another stream": (
-        lambda d: put_erasure(d, d.cloud, "truck-2.bio"), "erasure of another stream, truck-2.bio",
+        lambda d: put_erasure(d, d.cloud, "truck-2.bio"),
+        "erasure_other_stream", "erasure of another stream, truck-2.bio",
     ),
     "an erasure that was not carried out": (
-        lambda d: put_erasure(d, d.cloud), "was erased by x and is served again",
+        lambda d: put_erasure(d, d.cloud),
+        "rider_key_served_again", "was erased by x and is served again",
     ),
 }  # fmt: skip
 
@@ -184,11 +191,13 @@ TAMPERINGS = {
 def test_a_tampering_with_riders_keys_is_named_without_any_private_key(
     cli, desk: Desk, tmp_path: Path, name: str
 ) -> None:
-    tamper, why = TAMPERINGS[name]
+    tamper, reason, why = TAMPERINGS[name]
     tamper(desk)
-    done = cli("verify", desk.url, *desk.trust())
+    done = cli("verify", desk.url, *desk.trust(), "--json")
     assert done.code == 65
     assert why in done.err
+    (bio,) = [told for told in done.json()["streams"] if told["stream"] == BIO]
+    assert {found["reason"] for found in bio["failures"]} == {reason}
     pull = cli("pull", desk.url, "--to", tmp_path / "out", *desk.key("medical"), *desk.trust())
     assert pull.code == 65
     assert not list((tmp_path / "out").rglob("*.parquet"))
