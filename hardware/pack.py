@@ -93,11 +93,11 @@ class Pack:
     envelope: bytes
     files: Mapping[str, bytes]
 
-    @property
-    def boards(self) -> dict[str, bytes]:
-        """The boards' SQL by the board's name."""
-        found = ((_BOARD.fullmatch(name), data) for name, data in self.files.items())
-        return {match[1]: data for match, data in found if match is not None}
+
+def boards_of(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The boards' SQL among a pack's files, by the board's name."""
+    found = ((_BOARD.fullmatch(name), data) for name, data in files.items())
+    return {match[1]: data for match, data in found if match is not None}
 
 
 def index_prefix(event: str) -> str:

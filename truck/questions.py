@@ -1,11 +1,13 @@
 """Commands ask a running truck here: a Unix socket that only the truck's user can reach.
 
-One question a connection: a line of JSON with one key in, {"sql": ...}, {"ruling": ...} or
-{"complete": stage or null}; out, a line of JSON, {"error": sentence, "exit": code}, the same key
-with its answer, or {"rows": n} and then the table as an Arrow IPC stream.
+One question a connection: a line of JSON with one key in, {"sql": ...}, {"ruling": ...},
+{"complete": stage or null} or {"stage": null}; out, a line of JSON, {"error": sentence, "exit":
+code}, the same key with its answer, or {"rows": n} and then the table as an Arrow IPC stream.
 """
 
+import base64
 import json
+import os
 import socket
 import socketserver
 import threading
@@ -13,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import cbor2
 import pyarrow as pa
 
 from hardware import home
@@ -28,7 +31,9 @@ from hardware.errors import (
 from hardware.keys import Credentials
 from truck.complete import answer_complete
 from truck.config import TruckConfig, TruckHome
-from truck.opening import TruckKeys
+from truck.journal import Journal
+from truck.opening import TruckKeys, open_journal
+from truck.segment import Kind
 from truck.store.append import Store
 from truck.store.export import query
 from truck.store.stored import Reached
@@ -142,18 +147,69 @@ def _ask_or_look(
 ) -> Any:
     """Ask the running truck, or look into its view where none runs."""
     try:
-        _held = home.lock(folder.folder, "truck")
+        held = home.lock(folder.folder, "truck")
     except Locked:
         return _ask(folder.socket, question, read, wait_s)
-    if not folder.view.exists():
-        raise NotInitialised(
-            f"{folder.folder} has no view yet", f"Start it: `truck run {folder.folder}`."
-        )
-    store = Store(folder.view, TruckKeys.read(Credentials(config.credentials)).store)
     try:
-        return look(store)
+        if not folder.view.exists():
+            raise NotInitialised(
+                f"{folder.folder} has no view yet", f"Start it: `truck run {folder.folder}`."
+            )
+        store = Store(folder.view, TruckKeys.read(Credentials(config.credentials)).store)
+        try:
+            return look(store)
+        finally:
+            store.close()
     finally:
-        store.close()
+        os.close(held)  # the same command may ask again
+
+
+def ask_stage(folder: TruckHome, config: TruckConfig) -> dict[str, bytes]:
+    """The files of the stage in force, as journalled, from the running truck or its journal.
+
+    Raises:
+        NotInitialised: no truck has run in this home yet.
+        Damaged: the journal.
+        Unavailable: a truck runs and does not answer.
+    """
+    try:
+        held = home.lock(folder.folder, "truck")
+    except Locked:
+        texts = _ask(folder.socket, {"stage": None}, lambda head, _: head["stage"])
+    else:
+        try:
+            texts = _stage_of_journal(folder, config)
+        finally:
+            os.close(held)
+    return {name: base64.b64decode(text) for name, text in texts.items()}
+
+
+def _stage_of_journal(folder: TruckHome, config: TruckConfig) -> dict[str, str]:
+    if not any(folder.journal.glob("*.journal")):
+        raise NotInitialised(
+            f"{folder.folder} has no journal yet", f"Start it: `truck run {folder.folder}`."
+        )
+    keys = TruckKeys.read(Credentials(config.credentials))
+    journal = open_journal(folder, config, keys, 0)
+    try:
+        return text_of_stage(journal)
+    finally:
+        journal.close()
+
+
+def text_of_stage(journal: Journal) -> dict[str, str]:
+    """The stage's files as JSON carries them.
+
+    Raises:
+        Unavailable: no stage is journalled yet.
+    """
+    record = journal.last(Kind.STAGE)
+    if record is None:
+        raise Unavailable("the journal names no stage yet; ask again when the truck has started")
+    return {
+        str(name): base64.b64encode(data).decode()
+        for name, data in cbor2.loads(record.payload).items()
+    }
 
 
 def ask_ruling(folder: TruckHome, wish: dict[str, Any]) -> dict[str, Any]:

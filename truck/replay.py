@@ -100,7 +100,7 @@ def replay(
     rows = read_readings(readings)
     if until_s is not None:
         rows = rows.take(rows.measured_at_us <= round(until_s * 1e6))
-    seconds = _seconds(rows, race.stage.start_at_s)
+    seconds = seconds_of(rows, race.stage.start_at_s)
     digest = hashlib.sha256()
     for name in sorted(files):
         digest.update(name.encode() + b"\0" + hashlib.sha256(files[name]).digest())
@@ -108,7 +108,7 @@ def replay(
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         temporary.mkdir(parents=True)
-        summary = head | _write(temporary, race, rows, seconds, each)
+        summary = head | write_tables(temporary, race, rows, seconds, each)
         text = json.dumps(summary, indent=2, allow_nan=False) + "\n"
         (temporary / "summary.json").write_text(text)
         if out.exists():
@@ -150,7 +150,7 @@ def _check_free(out: Path) -> None:
         raise Misconfigured(f"{out} holds something else than a replay", "Choose another folder.")
 
 
-def _seconds(rows: Readings, start_at_s: float | None) -> range:
+def seconds_of(rows: Readings, start_at_s: float | None) -> range:
     """The seconds of the race: trackers also send what they kept, and with clocks that are wrong.
 
     Such readings are taken in like all others, but nobody wants the frames of a day between.
@@ -176,9 +176,10 @@ def _seconds(rows: Readings, start_at_s: float | None) -> range:
     return range(first, last + 1)
 
 
-def _write(
+def write_tables(
     folder: Path, race: Race, rows: Readings, seconds: range, each: Progress | None
 ) -> dict[str, Any]:
+    """Fold the readings into the race and write its tables into a folder; what they hold."""
     qualities = dict.fromkeys(QUALITIES, 0)
     counts = dict.fromkeys(TABLES, 0)
     writers = {

@@ -1,4 +1,4 @@
-"""`truck replay`."""
+"""`truck replay`, and `truck rehearse`, which replays twice."""
 
 import datetime as dt
 import json
@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from hardware.errors import Misconfigured
+from hardware.errors import Exit, Misconfigured
+from hardware.keys import write_file
 from truck import tables
 
 app = typer.Typer()
@@ -39,6 +40,52 @@ def replay(
         typer.echo(json.dumps(summary))
     else:
         typer.echo(f"{out}: {summary}")
+
+
+@app.command()
+def rehearse(
+    pack: Annotated[
+        Path, typer.Option(metavar="NEXT", help="A .pack file, HOME/packs/N, or a stage folder.")
+    ],
+    readings: Annotated[
+        list[Path],
+        typer.Option("--from", metavar="TODAY", help="A truck's home, or files of readings."),
+    ],
+    stage: Annotated[
+        Path | None, typer.Option(help="Today's stage folder; a home knows its own.")
+    ] = None,
+    team: Annotated[
+        Path | None, typer.Option(help="The team's public key; a home knows it.")
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Also draw both roads and profiles into this .svg file.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ride today's readings through tomorrow's pack, and show what differs.
+
+    Lengths, the finish, climbs and points; each rider's way to go and gap, groups, incidents; each
+    board's rows; the start list and the devices. Nothing is changed. Exit code 65 when the pack
+    could not be used. Example: truck rehearse --pack HOME/packs/000031 --from HOME
+    """
+    from truck.rehearsal.picture import picture_of_both
+    from truck.rehearsal.rehearse import rehearse as rehearse_pack
+    from truck.rehearsal.report import print_rehearsal
+    from truck.rehearsal.sources import home_in, next_of, today_of
+
+    following = next_of(pack, home_in(readings), team)
+    today = today_of(readings, stage)
+    console = Console(stderr=True)
+    with tables.stepping(console) as watch:
+        document, course, next_course = rehearse_pack(today, following, watch)
+    if picture is not None:
+        write_file(picture, picture_of_both(document, course, next_course).encode(), 0o644)
+    if as_json:
+        typer.echo(json.dumps(document, default=str, ensure_ascii=False))
+    else:
+        print_rehearsal(Console(), document)
+    failed = document["checks"]["failed"] or any(board["error"] for board in document["boards"])
+    raise typer.Exit(Exit.DAMAGED if failed else Exit.OK)
 
 
 def _instant_s(text: str) -> float:

@@ -35,7 +35,7 @@ from truck.latency import Latency
 from truck.live import Live
 from truck.opening import Progress, TruckKeys, begin, open_truck, remember
 from truck.pipeline import Pipeline
-from truck.questions import Answers, Questions
+from truck.questions import Answers, Questions, text_of_stage
 from truck.replication import Replication, Turn
 from truck.serve.feed import encode_course, encode_frame
 from truck.serve.http import Hub, serve
@@ -160,6 +160,7 @@ class Service:
                 "sql": lambda sql: query(self._keeper.store, sql),
                 "ruling": self._desk.ask,
                 "complete": self._complete,
+                "stage": lambda _: text_of_stage(self._opened.journal),
             }
             questions = Questions(self._home.socket, answers)
             held.callback(questions.close)

@@ -37,6 +37,21 @@ def steps(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+@contextmanager
+def stepping(console: Console) -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+    """Shows several works one below the other, each by steps of how many are done."""
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
+        TimeRemainingColumn(), console=console, transient=True,
+    ) as bar:  # fmt: skip
+
+        def begin(what: str) -> Callable[[int, int], None]:
+            task = bar.add_task(what, total=None)
+            return lambda done, total: bar.update(task, completed=done, total=total)
+
+        yield begin
+
+
 def print_demo(console: Console, outcome: dict[str, Any]) -> None:
     """The summary of a demo."""
     packets, latency, cloud = outcome["packets"], outcome["latency_s"], outcome["cloud"]

@@ -16,6 +16,7 @@ from hardware.errors import Misconfigured, Reason, Refused
 from hardware.pack import (
     PACK_BYTES_MAX,
     PAYLOAD_TYPE,
+    boards_of,
     build_pack,
     encode_pack,
     is_pack_name,
@@ -64,7 +65,7 @@ def test_the_same_input_gives_the_same_bytes_on_any_machine() -> None:
 def test_what_was_built_opens_and_any_unzip_reads_it() -> None:
     pack = open_pack(built(), TEAM.public)
     assert dict(pack.files) == FILES
-    assert pack.boards == {"gap": b"SELECT 1"}
+    assert boards_of(pack.files) == {"gap": b"SELECT 1"}
     assert str(pack.manifest) == "pack 4 (stage 13, Pau - Hautacam)"
     archive = zipfile.ZipFile(io.BytesIO(built()))
     assert archive.testzip() is None

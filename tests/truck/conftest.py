@@ -1,8 +1,9 @@
-"""The stage folder and the readings of five real riders, made once."""
+"""The stage folder and readings of five real riders, and a truck that trusts a team, made once."""
 
 from pathlib import Path
 
 import pytest
+from packed_truck import PackedTruck
 from rides_race import RIDES
 
 from hardware.rides import read_rides
@@ -23,3 +24,9 @@ def stage(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def readings(shared: Path) -> Readings:
     """All readings of the five, by time."""
     return read_readings([shared / RIDES])
+
+
+@pytest.fixture(scope="session")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> PackedTruck:
+    """For copies of it: keys and stage are made once."""
+    return PackedTruck(tmp_path_factory.mktemp("packed"))

@@ -8,7 +8,7 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from hardware.errors import Damaged, Misconfigured
-from hardware.pack import SETTINGS, Pack
+from hardware.pack import SETTINGS, Pack, boards_of
 from hardware.stage import Stage
 from truck.config import StageSettings
 from truck.replay import TABLES
@@ -40,7 +40,7 @@ def check_pack(pack: Pack) -> Checked:
     try:
         doubts = examine(pack.files)
         stage_settings(pack.files)
-        with_columns = boards_over_nothing(pack.boards)
+        with_columns = boards_over_nothing(boards_of(pack.files))
     except Misconfigured as error:
         raise Damaged(f"{pack.manifest} cannot be used: {error}") from error
     return Checked(doubts, with_columns)

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from hardware import clock, home
 from hardware.errors import Exit, Misconfigured
-from hardware.pack import Pack
+from hardware.pack import Pack, boards_of
 from truck.config import TruckConfig, TruckHome
 from truck.packs.checks import Checked, check_pack
 from truck.packs.depot import Depot
@@ -233,7 +233,7 @@ def _row(pack: Pack) -> dict[str, Any]:
         "created_at": manifest.created_at,
         "sha256": manifest.digest,
         "files": [file.name for file in manifest.files],
-        "boards": sorted(pack.boards),
+        "boards": sorted(boards_of(pack.files)),
     }
 
 

@@ -34,7 +34,7 @@ _SIGNS = {"climb": "▲", "sprint": "S", "bonus": "B", "feed": "F", "crossing": 
           "intermediate": "T"}  # fmt: skip
 _MEANINGS = {"climb": "climb", "sprint": "sprint", "bonus": "bonus", "feed": "feed zone",
              "crossing": "level crossing", "intermediate": "time check"}  # fmt: skip
-_STYLE = """
+STYLE = """
 svg{--ink:#1b2430;--soft:#5d6b7a;--grid:#d9e0e7;--paper:#fff;--road:#1b2430;--down:#a9bccd;
 --flat:#8fbf9f;--g1:#f2d16b;--g2:#f0a44b;--g3:#e4683f;--g4:#c2304a;--g5:#7d1f5c;--lap:#5d6b7a}
 @media(prefers-color-scheme:dark){svg{--ink:#e8edf2;--soft:#9aa8b6;--grid:#2e3945;--paper:#12181f;
@@ -77,7 +77,7 @@ class _Drawing:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" '
             f'role="img" aria-label="{title}">'
         )
-        yield f"<title>{title}</title><style>{_STYLE}</style>"
+        yield f"<title>{title}</title><style>{STYLE}</style>"
         yield f'<rect class="paper" width="{_WIDTH:g}" height="{_HEIGHT:g}"/>'
         yield from self._heading()
         yield from self._levels()
@@ -112,7 +112,7 @@ class _Drawing:
     def _levels(self) -> Iterator[str]:
         if not self._known:
             return
-        step_m = _step(self._high_m - self._low_m, 5)
+        step_m = round_step(self._high_m - self._low_m, 5)
         level_m = np.ceil(self._low_m / step_m) * step_m
         while level_m <= self._high_m:
             y = self._y(level_m)
@@ -157,7 +157,7 @@ class _Drawing:
         return np.asarray(np.repeat(slope, np.diff(edge)))
 
     def _kilometres(self) -> Iterator[str]:
-        step_m = _step(self._course.length_m, 10)
+        step_m = round_step(self._course.length_m, 10)
         at_m = 0.0
         while at_m <= self._course.length_m:
             x = self._x(at_m)
@@ -243,7 +243,7 @@ class _Drawing:
             x += 40.0 + _LETTER * len(_MEANINGS[kind])
 
 
-def _step(span: float, count: int) -> float:
+def round_step(span: float, count: int) -> float:
     """A round step that divides a span into about so many parts."""
     rough = span / count
     power = 10.0 ** np.floor(np.log10(rough))

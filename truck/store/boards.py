@@ -11,6 +11,7 @@ from truck.store.export import query
 
 BOARD_S_MAX = 2.0
 BOARD_ROWS_MAX = 500
+_SAID_AT = ("measured_at", "raised_at", "at")  # when a row of a table was first known
 _CONFIG: dict[str, Any] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -26,7 +27,7 @@ class BoardTables:
 
     Args:
         tables: by name, held as they are or read from a Parquet file.
-        until_us: leave out rows measured later, microseconds since 1970 UTC; None keeps all.
+        until_us: leave out what was not known yet, microseconds since 1970 UTC; None keeps all.
     """
 
     def __init__(self, tables: Mapping[str, pa.Table | Path], until_us: int | None = None) -> None:
@@ -38,8 +39,8 @@ class BoardTables:
             else:
                 self._connection.register("incoming", table)
             columns = self._connection.execute(f"DESCRIBE FROM {source}").fetchall()
-            timed = until_us is not None and any(c[0] == "measured_at" for c in columns)
-            where = f"WHERE epoch_us(measured_at) <= {until_us}" if timed else ""
+            timed = [c[0] for c in columns if c[0] in _SAID_AT] if until_us is not None else []
+            where = f'WHERE epoch_us("{timed[0]}") <= {until_us}' if timed else ""
             self._connection.execute(f'CREATE TABLE "{name}" AS FROM {source} {where}')
             if not isinstance(table, Path):
                 self._connection.unregister("incoming")
