@@ -26,8 +26,10 @@ _BOUNDS = (
     "SELECT min(row_id) AS lo, max(row_id) AS hi FROM readings WHERE stage = "
     "(SELECT stage FROM readings ORDER BY row_id DESC LIMIT 1)"
 )
-_COLUMNS = ("latitude_deg", "longitude_deg", "altitude_m", "speed_mps", "power_w",
-            "heart_rate_bpm", "cadence_rpm")  # fmt: skip
+_REALS = Readings._fields[2:]  # of these the view keeps all but one under the same name
+_COLUMNS = ", ".join(
+    "(impact OR sos)::DOUBLE AS impact" if name == "impact" else name for name in _REALS
+)
 
 
 @dataclass(frozen=True)
@@ -141,11 +143,10 @@ def _readings_of(at_home: TruckHome, config: TruckConfig) -> Readings:
         raise Misconfigured(
             f"{at_home.folder} has no readings yet", "Name files of readings with --from."
         )
-    named = ", ".join(_COLUMNS)
     parts = [
         ask_table(
             at_home, config,
-            f"SELECT bib, epoch_us(measured_at) AS at_us, {named} FROM readings "  # noqa: S608 ours
+            f"SELECT bib, epoch_us(measured_at) AS at_us, {_COLUMNS} FROM readings "  # noqa: S608 ours
             f"WHERE row_id BETWEEN {lo} AND {min(lo + _SLICE_ROWS - 1, bounds['hi'])} AND bib > 0 "
             "AND latitude_deg IS NOT NULL AND longitude_deg IS NOT NULL",
         )
@@ -154,5 +155,5 @@ def _readings_of(at_home: TruckHome, config: TruckConfig) -> Readings:
     table = pa.concat_tables(parts)
     bib = table["bib"].to_numpy().astype(np.int32)
     at_us = table["at_us"].to_numpy().astype(np.int64)
-    reals = [table[name].to_numpy().astype(np.float64) for name in _COLUMNS]
+    reals = [table[name].to_numpy().astype(np.float64) for name in _REALS]
     return Readings(bib, at_us, *reals).take(np.lexsort((bib, at_us)))

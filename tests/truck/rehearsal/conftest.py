@@ -19,7 +19,7 @@ from truck.stage.folder import Particulars, import_stage
 
 START_S = 1_800_000_000
 STARTS_M = -7_000.0  # where the leader is when today's readings begin, before today's line
-SECONDS = 500
+SECONDS = 690
 BOARD = """
 SELECT t.name, round(s.to_go_m / 1000, 1) AS to_go_km, round(s.gap_s) AS gap_s
 FROM states s JOIN starters t USING (bib)
@@ -37,11 +37,11 @@ class Night:
 
 
 def ride(course: Course, path: Path, at_s: float, seconds: int, from_m: float) -> None:
-    """Three riders at 20 m/s, 20 s and 60 s behind; the third is dropped 3.5 km before the line."""
+    """Three riders at 14 m/s, 20 s and 60 s behind; the third is dropped 3.5 km before the line."""
     at = np.arange(seconds)
     parts = []
     for bib, behind_s in ((1, 0.0), (2, 20.0), (3, 60.0)):
-        place_m = course.length_m + from_m + 20.0 * (at - behind_s)
+        place_m = course.length_m + from_m + 14.0 * (at - behind_s)
         if bib == 3:
             place_m -= 0.3 * np.maximum(0.0, place_m - (course.length_m - 3500.0))
         place_m = np.minimum(place_m, course.length_m + 150.0)
