@@ -18,7 +18,6 @@ from hardware.signing import SigningKey, open_document, sign_document
 PAYLOAD_TYPE = "application/vnd.truck.activation+json"
 SCHEMA = "truck.activation/1"
 NO_PREVIOUS = "0" * 64
-_BYTES_MAX = 16 << 20
 _FIELDS = ("number", "prev", "at_us", "by", "note", "what", "version", "digest")
 
 
