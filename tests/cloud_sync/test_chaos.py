@@ -61,6 +61,10 @@ class Line:
                     stderr=subprocess.PIPE,
                 )  # fmt: skip
 
+    def runs(self, name: str) -> bool:
+        """Whether a process lives."""
+        return self._running[name].poll() is None
+
     def kill(self, name: str) -> bool:
         """SIGKILL; whether it still ran."""
         process = self._running[name]
@@ -77,7 +81,7 @@ class Line:
             rows = outbox.totals()["rows"] + ROWS_A_BATCH
         self._commands["sealer"][len(self._sealing)] = str(rows)
         self.start()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while self._running["sealer"].poll() is None or self.progress()[1] < self.progress()[0]:
             assert self._running["pusher"].poll() is None
             assert time.monotonic() < deadline, self.progress()
@@ -126,7 +130,7 @@ def test_killed_over_a_bad_network_every_row_is_there_once(
             line.start()
             victim = ("sealer", "pusher")[number % 2]
             before, moved = line.progress(), chance.randrange(1, 5)
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120
             at = 0 if victim == "sealer" else 1
             while line.progress()[at] < before[at] + moved:
                 assert time.monotonic() < deadline, f"{victim} stood still at {before}"
