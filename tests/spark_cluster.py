@@ -52,6 +52,7 @@ def write_settings(folder: Path) -> None:
     settings = {
         "spark.master": "local[2]", "spark.driver.memory": "1g", "spark.ui.enabled": "false",
         "spark.sql.shuffle.partitions": "2",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",  # it lives too short for more
     }  # fmt: skip
     (folder / "conf").mkdir()
     (folder / "conf" / "spark-defaults.conf").write_text(
