@@ -15,9 +15,9 @@ from truck.race.rows import Rows, column
 from truck.race.scene import Scene
 
 _SLOWEST_MPS, _FASTEST_MPS = 3.0, 20.0  # of a pace that stands for passages nobody measured
-# Brown 1959, smoothing with a trend: what is older by this weighs half. Half a minute of a gap
-# tells where it goes; over less a receiver's 1.5 m do, over more the climb has become another.
-_SMOOTH_S = 12.0
+# Brown 1959, smoothing with a trend: what is older by this weighs half. Longer ones come too late
+# for who is dropped just before a hole; shorter ones follow a receiver's 1.5 m.
+_SMOOTH_S = 5.0
 # who is dropped where others climb at 6 m/s still does 4; a chase gains less than a quarter
 _OPENS, _CLOSES = 0.5, -0.3
 # More than a change of pace: he stood, or another rider leads the race now. What was is no guide.

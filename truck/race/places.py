@@ -20,6 +20,7 @@ from truck.race.scene import Scene
 
 HEARD_US = 10_000_000  # a rider's own fix says where he is
 _STANDING_MPS = 1.0
+_HOLDS_S = 60.0  # after as long a silent rider's speed is half that of now, half his minute's pace
 _LASTS_S = 120.0  # of a gap's trend: after as long it has a quarter of its strength
 _LEADS_ON_US = 600_000_000  # a break out of reach is the front still: so long a valley may be
 
@@ -74,7 +75,7 @@ def follow_places(
         )
         led[dark] = alone & fresh
         since_s = (scene.at_us - memory.at_us[dark]) / 1e6
-        way_m = np.where(alone, np.nan_to_num(scene.riders.pace_mps[dark]) * since_s, way_m)
+        way_m = np.where(alone, _pace_mps(scene, dark) * since_s, way_m)
         way_m[_standing(scene)[dark]] = 0.0
         was_m = memory.place_m[dark]
         place_m[dark] = np.where(np.isnan(was_m), scene.distance_m[dark], was_m + way_m)
@@ -109,6 +110,18 @@ def _ride_as_the_front_did(
     now_m = front.place_at(np.where(behind_s > 0.0, grown_s, np.nan))
     known = np.isfinite(now_m)
     place_m[rows[known]] = np.maximum(now_m, from_m)[known]
+
+
+def _pace_mps(scene: Scene, rows: Ints) -> Floats:
+    """How fast silent riders get on: at first as when last heard, then more and more at their pace.
+
+    Who had just attacked, or begun to climb, goes on so for a while; a minute's mean knows neither.
+    """
+    pace_mps = np.nan_to_num(scene.riders.pace_mps[rows])
+    speed_mps = scene.riders.speed_mps[rows]
+    speed_mps = np.where(np.isnan(speed_mps), pace_mps, speed_mps)
+    since_s = (scene.at_us - scene.riders.placed_us[rows]) / 1e6
+    return pace_mps + (speed_mps - pace_mps) * _HOLDS_S / (_HOLDS_S + since_s)
 
 
 def _last_heard(
