@@ -11,6 +11,7 @@ The biometrics of stream X, by the same row ids, are stream X.bio.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from hardware.errors import Misconfigured
 
 _BIOMETRICS = ".bio"
 _LEDGER = ".ledger"
+_EPOCH = re.compile(r"e[1-9][0-9]*")
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -78,6 +80,18 @@ def epoch_of(stream: str, number: int) -> str:
     """
     base, dot, kind = stream.partition(".")
     return f"{base}.e{number}{dot}{kind}" if number else stream
+
+
+def last_epochs(streams: Iterable[str]) -> list[str]:
+    """The streams without those that a later epoch holds anew, sorted."""
+    last: dict[str, tuple[int, str]] = {}
+    for stream in streams:
+        base, _, rest = stream.partition(".")
+        epoch, _, kind = rest.partition(".")
+        number = int(epoch[1:]) if _EPOCH.fullmatch(epoch) else 0
+        first = f"{base}.{kind if number else rest}"
+        last[first] = max(last.get(first, (-1, "")), (number, stream))
+    return sorted(stream for _, stream in last.values())
 
 
 def is_biometrics(stream: str) -> bool:

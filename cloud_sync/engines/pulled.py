@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cloud_sync.audit import SUMMARY
-from cloud_sync.batch import check_stream
+from cloud_sync.batch import check_stream, last_epochs
 from hardware import keys
 from hardware.errors import Damaged, Misconfigured
 
@@ -28,6 +28,9 @@ class PulledStream:
 def read_pulled(folder: Path) -> list[PulledStream]:
     """The streams pulled into a folder, or the one whose own folder it is.
 
+    Of a stream whose place in the remote was once taken only the last epoch, which holds all rows
+    anew: else each would be answered twice.
+
     Raises:
         Misconfigured: nothing was pulled there, or what is there was not proven.
         Damaged: a file is missing or is not as the pull left it.
@@ -39,7 +42,8 @@ def read_pulled(folder: Path) -> list[PulledStream]:
             f"{folder} holds no pulled stream",
             f"Pull into it first: `cloud-sync pull URL --to {folder}`.",
         )
-    return streams
+    last = last_epochs(stream.name for stream in streams)
+    return [stream for stream in streams if stream.name in last]
 
 
 def pulled_files(folder: str | Path) -> list[str]:

@@ -56,6 +56,15 @@ def odd_copy(crew, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home / "copy"
 
 
+@pytest.fixture
+def epochs_pulled(crew, tmp_path: Path) -> Path:
+    """What a pull left of a truck that began two epochs, and of one that did not."""
+    for stream in ("truck-1", "truck-1.e1", "truck-1.e2", "truck-2"):
+        crew.seal(tmp_path / stream, [30], stream)
+        put_all(tmp_path / stream, Folder(tmp_path / "copy"))
+    return pull_all(Folder(tmp_path / "copy"), tmp_path / "out", crew)
+
+
 @pytest.fixture(scope="session")
 def odd_pulled(crew, odd_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a pull of `odd_copy` left."""

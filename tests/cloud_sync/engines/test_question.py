@@ -39,6 +39,12 @@ def test_one_streams_own_folder_is_asked_alone(odd_pulled: Path) -> None:
     ].to_pylist() == [40]
 
 
+def test_of_epochs_only_the_last_is_asked(cli, epochs_pulled: Path) -> None:
+    counted = "SELECT stream, count(*)::INT AS n FROM readings GROUP BY stream ORDER BY stream"
+    rows = cli("sql", counted, epochs_pulled, "--json").json()["rows"]
+    assert rows == [{"stream": "truck-1.e2", "n": 30}, {"stream": "truck-2", "n": 30}]
+
+
 @pytest.mark.parametrize(
     "sql",
     [
