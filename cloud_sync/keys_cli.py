@@ -24,6 +24,7 @@ from cloud_sync.keyset import (
 )
 from cloud_sync.put import put_proven
 from cloud_sync.remote import Remote, open_remote
+from cloud_sync.signing_key import create_signing_key
 from cloud_sync.terminal import Json, Url, count_in, open_bar, print_json, required
 from hardware import keys
 from hardware.errors import Damaged, Misconfigured, Refused
@@ -53,15 +54,7 @@ def root(
 
     One is the root of the key sets; the cloud team makes another, to sign acks and erasures.
     """
-    private, public = (name.with_name(f"{name.name}.{kind}") for kind in ("key", "pub"))
-    for file in (private, public):
-        if file.exists():
-            raise Misconfigured(
-                f"{file} exists already", "A key is never overwritten; choose another name."
-            )
-    key = SigningKey(keys.new_secret())
-    keys.write_key(private, key.seed)
-    keys.write_file(public, key.public.hex().encode() + b"\n", 0o644)
+    key, private, public = create_signing_key(name)
     if as_json:
         files = {"private": str(private), "public": str(public)}
         print_json({"schema": "cloud-sync.keys.root/1", "root": key.public.hex(), **files})

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from cloud_sync.packs import publish, published_packs
 from cloud_sync.remote import open_remote
+from cloud_sync.signing_key import create_signing_key
 from hardware import clock, keys
 from hardware.errors import Misconfigured
 from hardware.pack import PackManifest, build_pack, open_pack
@@ -36,15 +37,7 @@ def keygen(
 
     Whoever holds NAME.key decides what every truck can be told to race on.
     """
-    private, public = (name.with_name(f"{name.name}.{kind}") for kind in ("key", "pub"))
-    for file in (private, public):
-        if file.exists():
-            raise Misconfigured(
-                f"{file} exists already", "A key is never overwritten; choose another name."
-            )
-    key = SigningKey(keys.new_secret())
-    keys.write_key(private, key.seed)
-    keys.write_file(public, key.public.hex().encode() + b"\n", 0o644)
+    key, private, public = create_signing_key(name)
     if as_json:
         files = {"private": str(private), "public": str(public)}
         _print({"schema": "cloud-sync.pack.keygen/1", "team": key.public.hex(), **files})
