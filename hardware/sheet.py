@@ -14,12 +14,16 @@ _SEPARATORS = (",", ";", "\t")
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a sheet; an empty cell and an absent column are both None."""
+    """One line of a sheet; an empty cell and an absent column are both None.
+
+    `surplus` counts the filled cells beyond the last column.
+    """
 
     file: str
     line: int
     cells: dict[str, str]
     decimal_comma: bool = False
+    surplus: int = 0
 
     def text(self, field: str) -> str | None:
         """The cell without surrounding blanks."""
@@ -91,11 +95,19 @@ class Row:
         return Misconfigured(f"{self.file}, line {self.line}, {field}: {shown}{what}", hint)
 
 
-def read_sheet(file: str, data: bytes, columns: tuple[str, ...]) -> Iterator[Row]:
+def read_sheet(
+    file: str, data: bytes, columns: tuple[str, ...], surplus: bool = False
+) -> Iterator[Row]:
     """The rows of a CSV file that must have `columns`; blank lines are skipped.
 
     A spreadsheet's ways are taken as they come: a byte order mark, semicolons or tabs where the
     first line has them (numbers may then have a decimal comma), column names in any case.
+
+    Args:
+        file: what to call it in complaints.
+        data: its bytes.
+        columns: those that must be there.
+        surplus: a line with cells too many comes as a row that says so, for who lists all faults.
 
     Raises:
         Misconfigured: not UTF-8, a column is missing or double, or a line has cells too many.
@@ -114,7 +126,8 @@ def read_sheet(file: str, data: bytes, columns: tuple[str, ...]) -> Iterator[Row
             if header.count(column) > 1:
                 raise Misconfigured(f"{file}: the column '{column}' stands twice", "Remove one.")
         for cells in reader:
-            if any(cell.strip() for cell in cells[len(header) :]):
+            beyond = sum(1 for cell in cells[len(header) :] if cell.strip())
+            if beyond and not surplus:
                 raise Misconfigured(
                     f"{file}, line {reader.line_num}: {len(cells)} cells under {len(header)} "
                     "columns",
@@ -122,7 +135,7 @@ def read_sheet(file: str, data: bytes, columns: tuple[str, ...]) -> Iterator[Row
                 )
             if any(cell.strip() for cell in cells):
                 named = dict(zip(header, cells, strict=False))
-                yield Row(file, reader.line_num, named, decimal_comma=separator != ",")
+                yield Row(file, reader.line_num, named, separator != ",", beyond)
     except csv.Error as error:
         raise Misconfigured(f"{file}, line {reader.line_num}: {error}", "Mend it.") from error
 
