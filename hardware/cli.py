@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hardware import clock, keys, packet, sealing, signing, topics
+from hardware import clock, keys, ledger_cli, packet, sealing, signing, topics
 from hardware.authority import create_event
 from hardware.errors import Misconfigured, Reason, Refused, TruckError
 from hardware.rides import Ride, bibs_of, read_rides
@@ -35,6 +35,7 @@ event_app = typer.Typer(no_args_is_help=True, help="Make an event: its keys, ros
 roster_app = typer.Typer(no_args_is_help=True, help="Look into a signed roster.")
 app.add_typer(event_app, name="event")
 app.add_typer(roster_app, name="roster")
+app.add_typer(ledger_cli.app, name="ledger")
 app.add_typer(simulator.app)
 
 RideFiles = Annotated[
