@@ -1,22 +1,20 @@
 """The `hardware` command: events, rosters, packets, stages, and virtual bikes."""
 
 import contextlib
-import json
 import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from hardware import clock, keys, ledger_cli, packet, sealing, signing, topics
-from hardware.authority import create_event
+from hardware import clock, event_cli, keys, ledger_cli, packet, roster_cli, sealing, signing
 from hardware.errors import Misconfigured, Reason, Refused, TruckError
 from hardware.rides import Ride, bibs_of, read_rides
-from hardware.roster import Roster, open_roster
+from hardware.roster_cli import AuthorityKey, read_roster
 from hardware.virtual import bikes as road
 from hardware.virtual import cli as simulator
 from hardware.virtual import stage as stages
@@ -31,10 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="What is born on the device: keys, rosters, packets, and bikes that need no road.",
 )
-event_app = typer.Typer(no_args_is_help=True, help="Make an event: its keys, roster, folders.")
-roster_app = typer.Typer(no_args_is_help=True, help="Look into a signed roster.")
-app.add_typer(event_app, name="event")
-app.add_typer(roster_app, name="roster")
+app.add_typer(event_cli.app, name="event")
+app.add_typer(roster_cli.app, name="roster")
 app.add_typer(ledger_cli.app, name="ledger")
 app.add_typer(simulator.app)
 
@@ -44,89 +40,6 @@ RideFiles = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Makes the same course, riders and radio again.")]
 Riders = Annotated[int | None, typer.Option(min=1, help="How many virtual riders.")]
-AuthorityKey = Annotated[
-    Path, typer.Option("--authority", help="The authority's public key (authority.pub).")
-]
-
-
-@event_app.command("new")
-def event_new(
-    folder: Annotated[Path, typer.Argument(help="An empty folder for the event.")],
-    event: Annotated[str, typer.Option(help="The event's id; every signature is bound to it.")],
-    relay: Annotated[list[str], typer.Option(help="A relay's name; repeat for more.")],
-    riders: Annotated[int | None, typer.Option(min=1, help="Bibs 1 to N.")] = None,
-    bib: Annotated[list[int] | None, typer.Option(help="A rider's bib; repeat for more.")] = None,
-    truck_host: Annotated[
-        list[str] | None, typer.Option(help="Name or address relays reach the truck by; repeat.")
-    ] = None,
-) -> None:
-    """Make keys, certificates and a signed roster for a new event.
-
-    Keep authority.key and ca.key on this machine; give truck/, relays/<name>/ and bikes/ to
-    the machines they are for.
-    """
-    bibs = list(bib) if bib else list(range(1, (riders or 0) + 1))
-    if not bibs or (bib and riders) or len(set(bibs)) < len(bibs) or min(bibs) < 1:
-        raise Misconfigured("the riders are not clear", "Give --riders N, or each --bib once.")
-    if not event.strip() or len(event) > 64:
-        raise Misconfigured("the event's id is empty or longer than 64", "Give a short --event.")
-    for name in relay:
-        if not topics.is_name(name):
-            raise Misconfigured(
-                f"relay name {name!r} is no name", "Use a-z, 0-9 and -, at most 32."
-            )
-    roster = create_event(
-        folder,
-        event=event,
-        now_s=clock.from_environment().now_s(),
-        bibs=bibs,
-        relays=list(dict.fromkeys(relay)),
-        truck_hosts=("localhost", "127.0.0.1", *(truck_host or ())),
-    )
-    _say(f"event {roster.event}: {len(bibs)} transponders, {len(roster.relays)} relays")
-    typer.echo(str(folder))
-
-
-@roster_app.command("show")
-def roster_show(
-    file: Annotated[Path, typer.Argument(help="A roster.json.")],
-    authority: AuthorityKey,
-    as_json: Annotated[bool, typer.Option("--json", help="One object, hardware.roster/1.")] = False,
-) -> None:
-    """Prove a roster's signature and show whom it lets speak."""
-    roster = _roster(file, authority)
-    now_s = clock.from_environment().now_s()
-    devices = [
-        {
-            "device": key.device,
-            "generation": key.generation,
-            "kid": key.kid,
-            "bib": roster.bib_of(key.device, now_s),
-            "revoked": key.revoked,
-            "public": key.sign_public.hex(),
-        }
-        for key in roster.devices
-    ]
-    relays = [{"name": r.name, "revoked": r.revoked} for r in roster.relays]
-    if as_json:
-        _print_json(
-            {
-                "schema": "hardware.roster/1",
-                "event": roster.event,
-                "version": roster.version,
-                "devices": devices,
-                "relays": relays,
-            }
-        )
-        return
-    names = ", ".join(relay.name for relay in roster.relays)
-    title = f"{roster.event}, version {roster.version}, relays {names}"
-    table = Table("device", "generation", "bib", "revoked", "public key", title=title)
-    for row in devices:
-        revoked = "yes" if row["revoked"] else ""
-        cells = (row["device"], row["generation"], row["bib"], revoked, str(row["public"])[:16])
-        table.add_row(*map(str, cells))
-    Console().print(table)
 
 
 @app.command("packet")
@@ -137,7 +50,7 @@ def explain_packet(
     event_key: Annotated[Path | None, typer.Option(help="event.key, to open sealed ones.")] = None,
 ) -> None:
     """Explain a packet field by field; what is sealed stays so without --event-key."""
-    roster = _roster(roster_file, authority)
+    roster = read_roster(roster_file, authority)
     raw = keys.read_file(file, "packet")
     with contextlib.suppress(ValueError):  # no hex digits: then it is the packet itself
         raw = bytes.fromhex(raw.decode("ascii"))
@@ -274,15 +187,6 @@ def _dark(text: str) -> Dark:
         return Dark(float(from_s), float(to_s), relay=int(relay) - 1)
     except ValueError as error:
         raise Misconfigured(f"--dark {text} is no window", "Give RELAY:FROM-TO.") from error
-
-
-def _roster(file: Path, authority: Path) -> Roster:
-    public = keys.read_key(authority, "authority public key")
-    return open_roster(keys.read_file(file, "roster"), public)
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    typer.echo(json.dumps(value, separators=(",", ":")))
 
 
 def _say(sentence: str) -> None:
