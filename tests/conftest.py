@@ -75,6 +75,16 @@ def mount() -> Iterator[Callable[[Path, int], None]]:
 
 
 @pytest.fixture(scope="session")
+def cloud_init() -> Path:
+    """Debian's cloud-init, whose schema judges what a card tells a node."""
+    found = shutil.which("cloud-init")
+    if found is None:
+        _missing("cloud-init")
+    assert found is not None
+    return Path(found)
+
+
+@pytest.fixture(scope="session")
 def chromium() -> Path:
     """Debian's chromium browser."""
     found = shutil.which("chromium")
