@@ -42,6 +42,11 @@ class Reason(StrEnum):
     RATE = "rate"
     WRONG_SENDER = "wrong_sender"
     OVERSIZE = "oversize"
+    OTHER_EVENT = "other_event"
+    OTHER_NODE = "other_node"
+    OLDER = "older"
+    ROLLED_BACK = "rolled_back"
+    HOPS = "hops"
 
 
 class TruckError(Exception):

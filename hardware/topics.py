@@ -2,7 +2,11 @@
 
 up/l/<relay>   relay to truck, live lane, QoS 1, a bundle
 up/b/<relay>   relay to truck, back-fill lane, QoS 1, a bundle
+up/f/<relay>   relay to truck, QoS 1, a bundle of another relay, handed on
+up/h/<relay>   relay to truck, QoS 1, a signed heartbeat
 ack/<relay>    truck to relay, QoS 0, a signed commit acknowledgement
+seen/<relay>   truck to relay, QoS 0, signed: the configuration its heartbeat named was seen
+node/<relay>   truck to relay, retained, QoS 1: its newest configuration, signed by the authority
 head/<stream>  truck to all, retained, QoS 1: the newest signed beat of a stream of the cloud copy
 """
 
@@ -27,6 +31,26 @@ def live(relay: str) -> str:
 def backfill(relay: str) -> str:
     """The topic of a relay's back-fill lane."""
     return f"up/b/{relay}"
+
+
+def forwarded(relay: str) -> str:
+    """The topic a relay hands other relays' bundles on by."""
+    return f"up/f/{relay}"
+
+
+def heartbeat(relay: str) -> str:
+    """The topic of a relay's heartbeats."""
+    return f"up/h/{relay}"
+
+
+def seen(relay: str) -> str:
+    """The topic a relay hears on that the truck saw its heartbeat."""
+    return f"seen/{relay}"
+
+
+def node(relay: str) -> str:
+    """The topic a relay's newest configuration is retained on."""
+    return f"node/{relay}"
 
 
 def ack(relay: str) -> str:
