@@ -97,3 +97,9 @@ class Locked(Misconfigured):
     """Another process holds this home."""
 
     exit_code = Exit.LOCKED
+
+
+class Unsafe(Misconfigured):
+    """It could destroy what is not ours to write on: nothing was touched."""
+
+    exit_code = Exit.UNSAFE

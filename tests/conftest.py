@@ -84,6 +84,29 @@ def cloud_init() -> Path:
     return Path(found)
 
 
+@pytest.fixture
+def loop(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Makes loop devices of so many bytes over sparse files: disks, as far as the kernel knows."""
+    made: list[Path] = []
+
+    def attach(size: int, folder: Path = tmp_path) -> Path:
+        backing = folder / f"disk-{len(made)}"
+        backing.touch()
+        os.truncate(backing, size)
+        done = subprocess.run(
+            ["losetup", "--find", "--show", backing], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            _missing("the right to attach a loop device")
+        made.append(Path(done.stdout.strip()))
+        return made[-1]
+
+    yield attach
+    for device in made:
+        subprocess.run(["blockdev", "--setrw", device], check=True)  # it outlives the file
+        subprocess.run(["losetup", "--detach", device], check=True)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Path:
     """Debian's chromium browser."""
