@@ -60,6 +60,11 @@ def take_lock(path: Path, otherwise: str) -> int:
     return descriptor
 
 
+def release_lock(descriptor: int) -> None:
+    """Give a lock back before the process ends."""
+    os.close(descriptor)
+
+
 def write_status(folder: Path, status: dict[str, Any]) -> None:
     """Replace the status file as a whole; its `schema` names the machine.
 

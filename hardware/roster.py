@@ -237,13 +237,9 @@ def check_roster(roster: Roster) -> None:
     """
     publics = [d.sign_public for d in roster.devices] + [r.sign_public for r in roster.relays]
     for public in (roster.truck_sign_public, *publics):
-        if not nacl.bindings.crypto_core_ed25519_is_valid_point(public):
-            raise Refused(Reason.VALUE, f"public key {public.hex()[:16]}")
+        check_sign_public(public)
     for public in (roster.event_box_public, *(d.box_public for d in roster.devices)):
-        try:
-            nacl.bindings.crypto_scalarmult(_ANY_SCALAR, public)
-        except RuntimeError as error:
-            raise Refused(Reason.VALUE, f"X25519 key {public.hex()[:16]}") from error
+        check_box_public(public)
     if not math.isfinite(roster.epoch_s):
         raise Refused(Reason.VALUE, f"epoch {roster.epoch_s}")
     for relay in roster.relays:
@@ -256,6 +252,28 @@ def check_roster(roster: Roster) -> None:
         raise Refused(Reason.VALUE, "a kid twice")
     if len({r.name for r in roster.relays}) != len(roster.relays):
         raise Refused(Reason.VALUE, "a relay twice")
+
+
+def check_sign_public(public: bytes) -> None:
+    """Whether an Ed25519 public key can be trusted at all: a point, and none of small order.
+
+    Raises:
+        Refused: VALUE.
+    """
+    if not nacl.bindings.crypto_core_ed25519_is_valid_point(public):
+        raise Refused(Reason.VALUE, f"public key {public.hex()[:16]}")
+
+
+def check_box_public(public: bytes) -> None:
+    """Whether an X25519 public key makes a secret that not everybody knows.
+
+    Raises:
+        Refused: VALUE.
+    """
+    try:
+        nacl.bindings.crypto_scalarmult(_ANY_SCALAR, public)
+    except RuntimeError as error:
+        raise Refused(Reason.VALUE, f"X25519 key {public.hex()[:16]}") from error
 
 
 def check_newer(current: Roster, offered: Roster) -> None:

@@ -180,6 +180,21 @@ def open_document(
     return payload, parsed.payload
 
 
+def unproven_payload(envelope: bytes) -> dict[str, Any]:
+    """What a DSSE document says, unproven: only to find the key it must be proven under.
+
+    Raises:
+        Refused: MALFORMED.
+    """
+    try:
+        payload = json.loads(Envelope.from_dict(json.loads(envelope)).payload)
+    except (ValueError, KeyError, TypeError, AttributeError, FormatError, RecursionError) as error:
+        raise Refused(Reason.MALFORMED, f"DSSE: {type(error).__name__}") from error
+    if not isinstance(payload, dict):
+        raise Refused(Reason.MALFORMED, "document payload is no object")
+    return payload
+
+
 def open_exact_document(
     envelope: bytes, payload_type: str, public: bytes
 ) -> tuple[dict[str, Any], bytes]:

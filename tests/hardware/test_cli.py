@@ -32,7 +32,8 @@ def test_help_teaches_every_command():
 
 def test_an_event_is_made_once_with_private_keys_private(event):
     assert {path.name for path in event.iterdir()} == {
-        "authority.key", "ca.key", "truck.pub", "truck", "relays", "bikes",
+        "authority.key", "authority.pub", "ca.key", "ca.crt", "rosters", "truck.pub", "truck",
+        "relays", "bikes",
     }  # fmt: skip
     for path in event.rglob("*.key"):
         assert path.stat().st_mode & 0o077 == 0
