@@ -53,7 +53,11 @@ class _Bundle:
 class Lanes:
     """The order of sending; `now_s` is any monotonic time."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, backfill_bytes: int = BACKFILL_BYTES, uncommitted_bytes: int = UNCOMMITTED_BYTES
+    ) -> None:
+        """Begin empty, with these windows for back-fill."""
+        self._backfill_bytes, self._uncommitted_bytes_max = backfill_bytes, uncommitted_bytes
         self._bundles: dict[Key, _Bundle] = {}
         self._fresh: deque[tuple[float, Key]] = deque()
         self._backfill: list[tuple[int, int, int]] = []  # heap of (rank, -boot, -number)
@@ -112,9 +116,9 @@ class Lanes:
             if bundle is None or bundle.sent:
                 heapq.heappop(self._backfill)
                 continue
-            if not _fits(bundle.size, self.in_flight_bytes, BACKFILL_BYTES):
+            if not _fits(bundle.size, self.in_flight_bytes, self._backfill_bytes):
                 return None
-            if not _fits(bundle.size, self._uncommitted_bytes, UNCOMMITTED_BYTES):
+            if not _fits(bundle.size, self._uncommitted_bytes, self._uncommitted_bytes_max):
                 return None
             heapq.heappop(self._backfill)
             return self._send(key, now_s, live=False)

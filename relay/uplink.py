@@ -11,13 +11,12 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode
 
-from hardware import topics
 from hardware.clock import monotonic_s
 from hardware.errors import TruckError, Unavailable
 from hardware.keys import Credentials
@@ -52,8 +51,9 @@ class Taken(NamedTuple):
 
 
 class Message(NamedTuple):
-    """Bytes that came on our acknowledgement topic, from whomever."""
+    """Bytes that came on one of our topics, from whomever."""
 
+    topic: str
     payload: bytes
 
 
@@ -64,15 +64,28 @@ class Uplink:
     """Publishes bundles, tells what became of them, reconnects for ever."""
 
     def __init__(
-        self, name: str, broker: Broker, credentials: Credentials, happened: threading.Event
+        self,
+        name: str,
+        broker: Broker,
+        credentials: Credentials,
+        topics: Sequence[tuple[str, int]],
+        happened: threading.Event,
     ) -> None:
-        """Prepare; `happened` is set whenever `take` has something new."""
-        self._name = name
+        """Prepare; `happened` is set whenever `take` has something new.
+
+        Args:
+            name: the relay's.
+            broker: where to connect.
+            credentials: read again for each connection.
+            topics: what to hear, and with which QoS.
+            happened: see above.
+        """
+        self._name, self._topics = name, list(topics)
         self._broker = broker
         self._credentials = credentials
         self._happened = happened
         self._events: collections.deque[Event] = collections.deque()
-        self._outbox: collections.deque[tuple[Key, bool, bytes]] = collections.deque()
+        self._outbox: collections.deque[tuple[str, bytes, Key | None]] = collections.deque()
         self._bell, self._ringer = socket.socketpair()
         self._ringer.setblocking(False)
         self._stopping = threading.Event()
@@ -89,9 +102,9 @@ class Uplink:
         if self._thread.is_alive():
             self._thread.join(_CONNECT_S)
 
-    def send(self, key: Key, message: bytes, *, live: bool) -> None:
-        """Publish one bundle; a `Taken` answers, or a `Lost` for all that are on their way."""
-        self._outbox.append((key, live, message))
+    def send(self, topic: str, message: bytes, key: Key | None = None) -> None:
+        """Publish with QoS 1; of a bundle with a key a `Taken` tells, or a `Lost` for all."""
+        self._outbox.append((topic, message, key))
         self._ring()
 
     def take(self) -> list[Event]:
@@ -109,7 +122,7 @@ class Uplink:
     def _run(self) -> None:
         delay_s = _DELAY_MIN_S
         while not self._stopping.is_set():
-            session = _Session(self._name, self._broker, self._tell)
+            session = _Session(self._name, self._broker, self._topics, self._tell)
             try:
                 session.open(self._credentials)
                 self._serve(session)
@@ -134,9 +147,15 @@ class Uplink:
 class _Session:
     """One connection, with a paho client of its own."""
 
-    def __init__(self, name: str, broker: Broker, tell: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        broker: Broker,
+        topics: list[tuple[str, int]],
+        tell: Callable[[Event], None],
+    ) -> None:
         self.welcome = False
-        self._name = name
+        self._name, self._topics = name, topics
         self._broker = broker
         self._tell = tell
         self._context: ssl.SSLContext | None = None
@@ -193,9 +212,10 @@ class _Session:
         if self._refusal or late or code != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise self._why()
 
-    def publish(self, key: Key, live: bool, message: bytes) -> None:
-        topic = topics.live(self._name) if live else topics.backfill(self._name)
-        self._sent[self._client.publish(topic, message, qos=1).mid] = key
+    def publish(self, topic: str, message: bytes, key: Key | None) -> None:
+        mid = self._client.publish(topic, message, qos=1).mid
+        if key is not None:
+            self._sent[mid] = key
 
     def close(self) -> None:
         with contextlib.suppress(Exception):  # whatever is wrong with it, it goes
@@ -226,11 +246,12 @@ class _Session:
         if reason.value >= _FAILURE:
             self._refusal = self._broker.refuses(f"us: {reason}", self._name)
         else:
-            client.subscribe(topics.ack(self._name), qos=0)
+            client.subscribe(self._topics)
 
     def _on_subscribe(self, client: Any, userdata: Any, mid: Any, reasons: Any, _: Any) -> None:
         if any(reason.value >= _FAILURE for reason in reasons):
-            what = f"to send us acknowledgements: {reasons[0]}"
+            refused = next(reason for reason in reasons if reason.value >= _FAILURE)
+            what = f"to send us acknowledgements: {refused}"
             self._refusal = self._broker.refuses(what, self._name)
         else:
             self.welcome = True
@@ -242,7 +263,7 @@ class _Session:
             self._tell(Taken(key, str(reason) if reason.value >= _FAILURE else ""))
 
     def _on_message(self, client: Any, userdata: Any, message: mqtt.MQTTMessage) -> None:
-        self._tell(Message(bytes(message.payload)))
+        self._tell(Message(message.topic, bytes(message.payload)))
 
 
 def _tune(client: Any, userdata: Any, wire: Any) -> None:
