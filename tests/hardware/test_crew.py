@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hardware.crew import Fault, FaultySheet, Member, Profile, Role, read_crew
 from hardware.errors import Exit, Misconfigured
 
-HEAD = "role,name,serial,bib,channel,profile,forward_to\n"
+HEAD = "role,name,serial,bib,channel,profile,forward_to,address,radio\n"
 GOOD = HEAD + (
-    "relay,moto-1,R-01,,11,,\n"
-    "relay,heli-1,R-02,,12,helicopter,\n"
+    "relay,moto-1,R-01,,11,,,10.0.0.1,\n"
+    "relay,heli-1,R-02,,12,helicopter,,,/dev/ttyUSB0\n"
     "relay,valley-1,R-03,,13,fixed,moto-1\n"
     "transponder,Anna Berg,T-101,1,1,,\n"
     "transponder,Bo Dahl,T-102,2,1,,\n"
@@ -32,6 +32,7 @@ def test_a_good_sheet_is_read_whole() -> None:
     assert [m.profile for m in crew.relays] == [Profile.MOTO, Profile.HELICOPTER, Profile.FIXED]
     assert [m.bib for m in crew.transponders] == [1, 2, None]
     assert crew.members[2].forward_to == "moto-1"
+    assert (crew.members[0].address, crew.members[1].radio) == ("10.0.0.1", "/dev/ttyUSB0")
     assert crew.members[5] == Member(7, Role.SPARE, "T-901", "T-901", channel=1)
     assert crew.named("T-102").name == "Bo Dahl"
     with pytest.raises(Misconfigured, match="nobody on the crew sheet is 'moto-9'"):
@@ -57,7 +58,7 @@ def test_all_faults_come_at_once_in_the_order_of_lines() -> None:
         "driver,Carl,T-102,3,999,,\n"
         "transponder,Anna,T 103,5,,,\n"
         "spare,anna,,7,,moto,moto-1\n"
-        "transponder,Dag,T-105,5,x,,,surplus\n"
+        "transponder,Dag,T-105,5,x,,,,,surplus\n"
     )
     found = faults_of(text)
     assert [(f.line, f.field) for f in found] == [
@@ -89,6 +90,9 @@ def test_the_message_names_file_line_field_and_cure() -> None:
         ("Bo Dahl", "ANNA BERG", 6, "name", "line 5"),
         (",12,", ",11,", 3, "channel", "relay moto-1 on line 2"),
         ("T-101,1,1,", "T-101,1,11,", 5, "channel", "relay moto-1 on line 2"),
+        (",10.0.0.1", ",", 4, "forward_to", "moto-1 has no address"),
+        (",10.0.0.1", ",10.0.0.1:80", 2, "address", "no host"),
+        ("/dev/ttyUSB0", "COM3", 3, "radio", "no serial line"),
         ("moto-1\n", "valley-1\n", 4, "forward_to", "circle"),
         ("moto-1\n", "Bo Dahl\n", 4, "forward_to", "no relay"),
         ("spare,", ",", 7, "role", "empty"),
@@ -107,8 +111,8 @@ def test_each_fault_is_found_by_itself(
 
 def test_a_chain_of_relays_has_eight_hops_at_most() -> None:
     def sheet(hops: int) -> str:
-        rows = [f"relay,m-{k},R-{k},,,,m-{k + 1}\n" for k in range(hops)]
-        return HEAD + "".join(rows) + f"relay,m-{hops},R-{hops},,,,\n"
+        rows = [f"relay,m-{k},R-{k},,,,m-{k + 1},10.0.0.{k},\n" for k in range(hops)]
+        return HEAD + "".join(rows) + f"relay,m-{hops},R-{hops},,,,,10.1.1.1,\n"
 
     assert len(read_crew("crew.csv", sheet(8).encode()).relays) == 9
     (fault,) = faults_of(sheet(9))
