@@ -280,7 +280,7 @@ def check_newer(current: Roster, offered: Roster) -> None:
     """Whether `offered` may replace `current`.
 
     Raises:
-        Misconfigured: another event, or an older version.
+        Misconfigured: another event, an older version, or another roster of the same version.
     """
     if offered.event != current.event:
         raise Misconfigured(
@@ -291,4 +291,9 @@ def check_newer(current: Roster, offered: Roster) -> None:
         raise Misconfigured(
             f"roster version {offered.version} is older than {current.version}",
             "Fetch the newest roster from the authority.",
+        )
+    if offered.version == current.version and offered != current:
+        raise Misconfigured(
+            f"there are two rosters of version {offered.version}, and this is the other one",
+            "Sign the next version from one event folder, and from that one only.",
         )

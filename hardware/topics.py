@@ -7,6 +7,7 @@ up/h/<relay>   relay to truck, QoS 1, a signed heartbeat
 ack/<relay>    truck to relay, QoS 0, a signed commit acknowledgement
 seen/<relay>   truck to relay, QoS 0, signed: the configuration its heartbeat named was seen
 node/<relay>   truck to relay, retained, QoS 1: its newest configuration, signed by the authority
+roster         truck to relays, retained, QoS 1: the newest roster, signed by the authority
 head/<stream>  truck to all, retained, QoS 1: the newest signed beat of a stream of the cloud copy
 """
 
@@ -15,6 +16,7 @@ import re
 from hardware.errors import Reason, Refused
 
 UP = "up/+/+"
+ROSTER = "roster"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 

@@ -82,11 +82,13 @@ def mosquitto_config(
 
 
 def mosquitto_acl(truck: str) -> str:
-    """The ACL text: the truck reads all lanes, writes all acknowledgements and heads."""
+    """The ACL text: the truck reads all lanes, writes acknowledgements, heads, the roster."""
     return (
-        f"user {truck}\ntopic read up/#\ntopic write ack/#\ntopic write head/#\n\n"
+        f"user {truck}\ntopic read up/#\ntopic write ack/#\ntopic write head/#\n"
+        "topic write roster\n\n"
         "pattern write up/l/%u\npattern write up/b/%u\n"  # two topics, so two retained at most
         "pattern read ack/%u\npattern read head/#\n"
+        "pattern read roster\n"
     )
 
 

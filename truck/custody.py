@@ -10,6 +10,7 @@ from hardware import topics
 from hardware.errors import Misconfigured, Reason
 from hardware.keys import Credentials
 from truck.alarms import Alarms
+from truck.broker import MESSAGE_BYTES_MAX
 from truck.handover import Handed, Handover
 from truck.intake import Arrival, Intake
 from truck.journal import Journal, Record
@@ -55,6 +56,9 @@ class Custody:
         self._relays: dict[str, RelayHeard] = {}
         self._turns = 0
         self._roster_mtime_ns = 0
+        in_force = journal.last(Kind.ROSTER)
+        if in_force is not None:
+            self._tell_roster(in_force.payload)
 
     @property
     def relays(self) -> dict[str, RelayHeard | None]:
@@ -141,7 +145,19 @@ class Custody:
             self._roster_mtime_ns = 0
             return
         self._pipeline.use_roster(roster)
+        self._tell_roster(signed)
         self._handover.give(Handed(Record(record, Kind.ROSTER, signed), None, self._now_us()))
+
+    def _tell_roster(self, signed: bytes) -> None:
+        """Give the roster in force to the relays, by the broker."""
+        if len(signed) > MESSAGE_BYTES_MAX - len(topics.ROSTER):
+            self._alarms.set(
+                "roster-size", f"the roster is {len(signed)} bytes, too many for the broker",
+                "Lay it into each relay's credentials folder by hand.",
+            )  # fmt: skip
+            return
+        self._alarms.clear("roster-size")
+        self._intake.publish_roster(signed)
 
     def _has_room(self) -> bool:
         free = shutil.disk_usage(self._journal.folder).free

@@ -55,6 +55,7 @@ class Intake:
         self._listener = listener
         self._arrived: deque[Arrival] = deque()
         self._wake = threading.Event()
+        self._roster = b""
         self.is_connected = False
         self.last_error = ""
         client = Client(
@@ -123,6 +124,15 @@ class Intake:
         """Have the broker keep a stream's newest beat, for who verifies the cloud copy."""
         self._client.publish(topics.head(stream), beat, qos=1, retain=True)
 
+    def publish_roster(self, signed: bytes) -> None:
+        """Have the broker keep the roster in force, for every relay that connects.
+
+        A broker that was started anew has kept nothing: each connection tells it again.
+        """
+        self._roster = signed
+        if self.is_connected:
+            self._client.publish(topics.ROSTER, signed, qos=1, retain=True)
+
     def _on_connect(
         self, client: Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Any
     ) -> None:
@@ -131,6 +141,8 @@ class Intake:
             return
         lanes = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
         client.subscribe(topics.UP, options=lanes)
+        if self._roster:
+            client.publish(topics.ROSTER, self._roster, qos=1, retain=True)
         self.is_connected, self.last_error = True, ""
 
     def _on_disconnect(

@@ -323,3 +323,36 @@ def test_the_newest_head_waits_for_who_comes_later_and_no_relay_can_write_it(
         heli.close()
         if late is not None:
             late.close()
+
+
+def test_the_roster_waits_for_relays_comes_again_after_the_broker_died_and_is_the_trucks_alone(
+    event: Event, broker: Broker
+) -> None:
+    intake = Intake(
+        broker.listener, event.truck, event.roster.event_id, event.truck.signing_key("truck"),
+        lambda: 5,
+    )  # fmt: skip
+    intake.publish_roster(b"first")  # before there is any link
+    relays = [Peer(broker, relay(event, "heli"))]
+    try:
+        intake.start()
+        wait_until(lambda: intake.is_connected)
+        wait_until(relays[0].client.is_connected)
+        relays[0].client.publish("roster", b"forged", qos=1, retain=True)
+        time.sleep(0.5)  # it may be hung up on for that
+        wait_until(relays[0].client.is_connected)
+        relays[0].client.subscribe("roster", qos=1)
+        assert relays[0].messages.get(timeout=10) == ("roster", b"first")
+        intake.publish_roster(b"second")
+        assert relays[0].messages.get(timeout=10) == ("roster", b"second")
+        broker.stop()
+        wait_until(lambda: not intake.is_connected)
+        broker.start(clock.sleep_s)
+        wait_until(lambda: intake.is_connected)
+        relays.append(Peer(broker, relay(event, "moto-1")))
+        relays[1].client.subscribe("roster", qos=1)
+        assert relays[1].messages.get(timeout=10) == ("roster", b"second")
+    finally:
+        intake.stop()
+        for peer in relays:
+            peer.close()
