@@ -22,6 +22,7 @@ _HOPELESS = 25.0
 _LAG_US = 60_000_000
 _APART_M = 15.0
 _MOST = 16  # candidates a fix that are looked at further
+_BETTER = np.tril(np.ones((_MOST, _MOST), np.bool_), -1)  # which of them come before each
 
 
 class Beam(NamedTuple):
@@ -75,10 +76,11 @@ def keep_best(riders: Riders, rows: Ints, at_us: Ints, beam: Beam) -> None:
     begins = np.searchsorted(fix, np.arange(count))
     rank = np.arange(len(fix)) - begins[fix]
     order, fix, rank = order[rank < _MOST], fix[rank < _MOST], rank[rank < _MOST]
-    place_m = np.full((count, _MOST), np.nan)
+    place_m = np.full((count, int(rank.max(initial=0)) + 1), np.nan)
     place_m[fix, rank] = beam.m[order]
     close = np.abs(place_m[:, :, None] - place_m[:, None, :]) < _APART_M
-    shadowed = np.tril(close, -1).any(axis=2)[fix, rank]
+    width = close.shape[1]
+    shadowed = (close & _BETTER[:width, :width]).any(axis=2)[fix, rank]
     best = order[np.searchsorted(fix, fix)] if len(order) else order
     stale = (at_us[fix] - beam.born_us[order] > _LAG_US) & (rank > 0)
     hopeless = total[order] > total[best] + _HOPELESS * 1e6

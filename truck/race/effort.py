@@ -166,7 +166,8 @@ def _work(
     mass_kg = _MASS_KG * memory.mass[rows]
     along = _GRAVITY_MPS2 * (slope + _ROLLING) / np.sqrt(1.0 + slope * slope) + gain_mps2
     head_mps, cross_mps = (
-        np.nan_to_num(of[rows]) * _RIDER_WIND for of in (wind.headwind_mps, wind.crosswind_mps)
+        np.where(np.isnan(of), 0.0, of)[rows] * _RIDER_WIND
+        for of in (wind.headwind_mps, wind.crosswind_mps)
     )
     through_mps = speed_mps + head_mps
     air_mps = np.sqrt(through_mps * through_mps + cross_mps * cross_mps)
@@ -186,7 +187,8 @@ def _work(
 
 def _air_kgpm3(scene: Scene, winds: Winds, rows: NDArray[np.int64]) -> Floats:
     course, distance_m = scene.course, scene.distance_m[rows]
-    altitude_m = np.nan_to_num(np.interp(distance_m, course.distance_m, course.altitude_m))
+    altitude_m = np.interp(distance_m, course.distance_m, course.altitude_m)
+    altitude_m = np.where(np.isnan(altitude_m), 0.0, altitude_m)
     kelvin = winds.temperature_k(distance_m, scene.at_us, _AIR_K)
     return _AIR_KGPM3 * (1.0 - _THINNER_PER_M * altitude_m) * _AIR_K / kelvin
 

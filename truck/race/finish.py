@@ -55,8 +55,7 @@ def latch_finish(
 
 def _to_go_s(riders: Riders, line_m: float, rows: Ints, from_m: Floats) -> Floats:
     """How long it is to the line at a rider's pace."""
-    pace_mps = np.nan_to_num(riders.pace_mps[rows])
-    return (line_m - from_m) / np.maximum(pace_mps, _RIDING_MPS)
+    return (line_m - from_m) / np.fmax(riders.pace_mps[rows], _RIDING_MPS)
 
 
 def _overdue(

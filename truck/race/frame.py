@@ -98,7 +98,7 @@ class Frame:
 
 def make_frame(
     course: Course,
-    names: dict[int, tuple[str, str]],
+    called: NDArray[np.object_],
     seen: Look,
     ruled: NDArray[np.bool_],
     changes: list[Change],
@@ -108,7 +108,7 @@ def make_frame(
 
     Args:
         course: the stage's.
-        names: name and team by bib.
+        called: names and teams, shape (2, n), in the rows of the riders.
         seen: the look at the race.
         ruled: whose row an operator's word has touched.
         changes: what is newly said of incidents.
@@ -123,8 +123,8 @@ def make_frame(
         scene.at_us,
         RiderColumns(
             bib=bibs,
-            name=tuple(names.get(bib, ("", ""))[0] for bib in bibs.tolist()),
-            team=tuple(names.get(bib, ("", ""))[1] for bib in bibs.tolist()),
+            name=tuple(called[0, order].tolist()),
+            team=tuple(called[1, order].tolist()),
             distance_m=distance_m,
             to_go_m=course.length_m - distance_m,
             lap=course.lap_at(distance_m),
@@ -160,16 +160,17 @@ def _groups(seen: Look) -> GroupColumns:
         gap_measured_s=seen.gaps.gap_measured_s[front],
         gap_at_m=seen.gaps.gap_at_m[front],
         speed_mps=seen.scene.speed_mps[front],
-        echelon=np.isin(ids, seen.echelons),
+        echelon=(ids[:, None] == seen.echelons).any(axis=1),
     )
 
 
 def _place(course: Course, seen: Look) -> tuple[Floats, Floats]:
     """On the road where the rider is on it, else his last fix."""
     riders, distance_m, status = seen.scene.riders, seen.shown_m, seen.status
-    with_road = np.isfinite(distance_m) & ~np.isin(status, (ASTRAY, FINISHED, IN_CAR))
+    elsewhere = (status == ASTRAY) | (status == FINISHED) | (status == IN_CAR)
+    with_road = np.isfinite(distance_m) & ~elsewhere
     on_lat, on_lon = course.place(np.where(with_road, distance_m, 0.0))
-    on = with_road & (np.abs(np.nan_to_num(riders.lateral_m)) <= OFF_ROUTE_M)
+    on = with_road & ~(np.abs(riders.lateral_m) > OFF_ROUTE_M)
     return (
         np.where(on, on_lat, riders.latitude_deg),
         np.where(on, on_lon, riders.longitude_deg),

@@ -97,7 +97,7 @@ def _blocks(memory: Groups, scene: Scene, place_m: Floats, rows: Ints) -> Ints:
     stands is in the part of a rider of his own group as long as one is near, and joins none that
     passes him.
     """
-    stands = np.nan_to_num(scene.speed_mps, nan=np.inf)[rows] < _STANDING_MPS
+    stands = scene.speed_mps[rows] < _STANDING_MPS
     # group by group, the riders who move before those who stand
     group_id = memory.group_id[rows]
     order = np.lexsort((stands, group_id))
@@ -173,7 +173,7 @@ def _compare(scene: Scene, place_m: Floats, ahead: Ints, behind: Ints) -> tuple[
     now_us = np.full(len(ahead), scene.at_us)
     behind_s = passed_s(scene.riders, ahead, place_m[behind], place_m[ahead], now_us)
     behind_m = place_m[ahead] - place_m[behind]
-    speed_mps = np.maximum(np.nan_to_num(scene.speed_mps[behind]), _SLOWEST_MPS)
+    speed_mps = np.fmax(scene.speed_mps[behind], _SLOWEST_MPS)
     return np.where(np.isnan(behind_s), behind_m / speed_mps, behind_s), behind_m
 
 

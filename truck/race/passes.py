@@ -62,6 +62,16 @@ class Passes:
         east_m, north_m = np.diff(course.x_m), np.diff(course.y_m)
         length_m = np.maximum(np.sqrt(east_m * east_m + north_m * north_m), 1e-6)
         self._east, self._north, self._length_m = east_m / length_m, north_m / length_m, length_m
+        square_m2 = east_m * east_m + north_m * north_m
+        self._way = np.stack(
+            [
+                course.x_m[:-1],
+                course.y_m[:-1],
+                east_m,
+                north_m,
+                np.where(square_m2 > 0, square_m2, 1.0),
+            ]
+        )
         # what the road book makes of a metre ridden
         self.stretch = course.step_m / float(np.median(length_m))
         leg = _legs(course.heading_rad)
@@ -166,27 +176,27 @@ class Passes:
 
     def _project(self, fix: Ints, first: Ints, last: Ints, x_m: Floats, y_m: Floats) -> Candidates:
         course = self._course
-        pair, offset = _spread(last - first + 1)
+        count = last - first + 1
+        pair, offset = _spread(count)
         segment = first[pair] + offset
-        ax, ay = course.x_m[segment], course.y_m[segment]
-        ux, uy = course.x_m[segment + 1] - ax, course.y_m[segment + 1] - ay
-        px, py = x_m[fix[pair]] - ax, y_m[fix[pair]] - ay
-        square = ux * ux + uy * uy
-        part = np.clip((px * ux + py * uy) / np.where(square > 0, square, 1.0), 0.0, 1.0)
-        off_m = np.hypot(px - part * ux, py - part * uy)
+        ax, ay, ux, uy, square_m2 = self._way.take(segment, axis=1)
+        px, py = np.repeat(x_m[fix], count) - ax, np.repeat(y_m[fix], count) - ay
+        part = np.minimum(np.maximum((px * ux + py * uy) / square_m2, 0.0), 1.0)
+        off_x, off_y = px - part * ux, py - part * uy
+        off_m2 = off_x * off_x + off_y * off_y
         if len(pair) == 0:
             best = np.zeros(0, np.int64)
         else:
             # the first minimum of each pair's stretch
-            begins = np.flatnonzero(np.append(True, pair[1:] != pair[:-1]))
-            least = np.minimum.reduceat(off_m, begins)
-            hits = np.flatnonzero(off_m == least[pair])
-            best = hits[np.append(True, pair[hits][1:] != pair[hits][:-1])]
+            least = np.minimum.reduceat(off_m2, np.cumsum(count) - count)
+            hits = np.flatnonzero(off_m2 == np.repeat(least, count))
+            of = pair[hits]
+            best = hits[np.append(True, of[1:] != of[:-1])]
         side = np.sign(px[best] * uy[best] - py[best] * ux[best])
         found = Candidates(
             fix,
             course.distance_m[segment[best]] + part[best] * course.step_m,
-            off_m[best] * np.where(side == 0, 1.0, side),
+            np.sqrt(off_m2[best]) * np.where(side == 0, 1.0, side),
             self._east[segment[best]],
             self._north[segment[best]],
         )

@@ -117,7 +117,7 @@ def _pace_mps(scene: Scene, rows: Ints) -> Floats:
 
     Who had just attacked, or begun to climb, goes on so for a while; a minute's mean knows neither.
     """
-    pace_mps = np.nan_to_num(scene.riders.pace_mps[rows])
+    pace_mps = np.where(np.isnan(scene.riders.pace_mps), 0.0, scene.riders.pace_mps)[rows]
     speed_mps = scene.riders.speed_mps[rows]
     speed_mps = np.where(np.isnan(speed_mps), pace_mps, speed_mps)
     since_s = (scene.at_us - scene.riders.placed_us[rows]) / 1e6
@@ -135,7 +135,7 @@ def _last_heard(
 
 
 def _standing(scene: Scene) -> NDArray[np.bool_]:
-    return np.nan_to_num(scene.speed_mps, nan=np.inf) < _STANDING_MPS
+    return scene.speed_mps < _STANDING_MPS
 
 
 def group_median(group_id: NDArray[np.int32], values: Floats, which: NDArray[np.bool_]) -> Floats:

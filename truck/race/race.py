@@ -24,6 +24,7 @@ from truck.race.rulings import Ruling, Rulings
 from truck.race.snapshot import decode_snapshot, encode_snapshot
 from truck.race.speed import follow_speed, follow_way
 from truck.race.strays import is_foreign
+from truck.race.turns import turns_of
 from truck.race.winds import Winds
 
 _SECOND_US = 1_000_000
@@ -107,7 +108,7 @@ class Race:
                 first = part[0]
                 self._close_seconds(int(second[first]) * _SECOND_US, int(came[index[first]]))
                 self._ahead = None
-            for turn in _turns(row[part]):
+            for turn in turns_of(row[part]):
                 rows, which = row[part[turn]], index[part[turn]]
                 at_us = readings.measured_at_us[which]
                 late = at_us <= self._riders.seen_us[rows]
@@ -144,12 +145,13 @@ class Race:
             seen = self._look(at_us, memory)
         shown, ruled = overruled(seen, self._rulings)
         open_now = open_incidents(memory.incidents, at_us)
-        return make_frame(self.course, self._names, shown, ruled, ahead.changes, open_now)
+        return make_frame(self.course, self._called, shown, ruled, ahead.changes, open_now)
 
     def rule(self, ruling: Ruling) -> None:
         """Take an operator's decision in; what was said of an incident is in `take_changes`."""
         self._ahead = None
         self._rulings.take(ruling)
+        self._index_rows()
         if ruling.incident is not None:
             change = judge(self._memory.incidents, ruling.incident, ruling.kind, ruling.at_us)
             self._changes += [] if change is None else [(0, change)]
@@ -279,26 +281,32 @@ class Race:
         return ahead
 
     def _look(self, at_us: int, memory: Memory) -> Look:
-        out = np.isin(self._riders.bib, sorted(self._never_started | self._rulings.abandoned_bibs))
-        return look(self.course, self.stage, self._winds, self._riders, memory, out, at_us)
+        return look(self.course, self.stage, self._winds, self._riders, memory, self._out, at_us)
 
     def _rows_of(self, bibs: NDArray[np.int32]) -> Ints:
         """Row of each reading's rider; riders seen for the first time get theirs."""
-        unique, first = np.unique(bibs, return_index=True)
-        new = [
-            k for k in np.argsort(first, kind="stable").tolist() if int(unique[k]) not in self._row
-        ]
-        if new:
-            self._riders.add(unique[new])
-            self._memory.add(len(new))
+        known, rows = self._known
+        at = np.searchsorted(known, bibs)
+        strange = bibs[known[np.minimum(at, len(known) - 1)] != bibs] if len(known) else bibs
+        if len(strange):
+            unique, first = np.unique(strange, return_index=True)
+            self._riders.add(unique[np.argsort(first, kind="stable")])
+            self._memory.add(len(unique))
             if self._ahead is not None:
-                self._ahead.memory.add(len(new))
+                self._ahead.memory.add(len(unique))
             self._index_rows()
-        rows = np.array([self._row[bib] for bib in unique.tolist()], np.int64)
-        return rows[np.searchsorted(unique, bibs)]
+            known, rows = self._known
+            at = np.searchsorted(known, bibs)
+        return rows[at]
 
     def _index_rows(self) -> None:
-        self._row = {bib: row for row, bib in enumerate(self._riders.bib.tolist())}
+        """What follows from who is in the race, and asked for at each look."""
+        bibs = self._riders.bib
+        rows: Ints = np.argsort(bibs, kind="stable")
+        self._known = bibs[rows], rows
+        self._out = np.isin(bibs, sorted(self._never_started | self._rulings.abandoned_bibs))
+        called = [self._names.get(bib, ("", "")) for bib in bibs.tolist()]
+        self._called = np.array(called, object).reshape(-1, 2).T
 
 
 @dataclass
@@ -314,12 +322,3 @@ class Ahead:
     seen: Look
     memory: Memory
     changes: list[Change]
-
-
-def _turns(rows: Ints) -> list[Ints]:
-    """Cut a stretch so that each rider comes at most once a turn, in order."""
-    order = np.argsort(rows, kind="stable")
-    grouped = rows[order]
-    begins = np.flatnonzero(np.append(True, grouped[1:] != grouped[:-1]))
-    rank = np.arange(len(rows)) - np.repeat(begins, np.diff(np.append(begins, len(rows))))
-    return [np.sort(order[rank == turn]) for turn in range(int(rank.max(initial=-1)) + 1)]

@@ -37,11 +37,11 @@ class Rows:
     def copy(self) -> Self:
         """One that may be changed without changing this one."""
         columns = {name: kept.copy() for name, kept in self.columns().items()}
-        return type(self)(facts=copy.deepcopy(self.facts), **columns)
+        return type(self)(facts=copy.deepcopy(self.facts) if self.facts else {}, **columns)
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Every column by name."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "facts"}
+        return {name: kept for name, kept in vars(self).items() if name != "facts"}
 
 
 def _new(of: Any, count: int) -> NDArray[Any]:

@@ -21,4 +21,4 @@ def begun_at(stage: Stage, bibs: NDArray[np.int32], at_us: int) -> NDArray[np.bo
     """Whose race has begun: after the flag, and against the clock after his own start."""
     begun = stage.start_at_s is None or at_us > stage.start_at_s * 1e6
     own = [s.bib for s in stage.startlist if s.start_at_s and at_us <= s.start_at_s * 1e6]
-    return begun & ~np.isin(bibs, own)
+    return begun & ~np.isin(bibs, own) if own else np.full(len(bibs), begun)

@@ -76,10 +76,12 @@ def follow_trails(memory: Trails, scene: Scene) -> Ints:
     _push(memory.y_m, rows, riders.y_m[rows])
     _push(memory.along_m, rows, np.where(placed, riders.distance_m[rows], np.nan))
     _push(memory.speed_mps, rows, riders.speed_mps[rows])
-    crawl_mps, since_us = _crawl(memory, rows, _OVER_US)
-    jumpy_mps, zero_since_us = _crawl(memory, rows, _ZERO_OVER_US)
+    at_us = memory.at_us[rows, :_RECENT]
+    way_m = _way(memory.x_m[rows, :_RECENT], memory.y_m[rows, :_RECENT])
+    crawl_mps, since_us = _crawl(at_us, way_m, _OVER_US)
+    jumpy_mps, zero_since_us = _crawl(at_us, way_m, _ZERO_OVER_US)
     speed_mps = riders.speed_mps[rows]
-    lately = memory.at_us[rows, :_RECENT] >= zero_since_us[:, None]
+    lately = at_us >= zero_since_us[:, None]
     zero = np.where(lately, memory.speed_mps[rows, :_RECENT], 0.0).max(axis=1) < _ZERO_MPS
     stands = (crawl_mps < _STANDS_MPS) & ~(speed_mps >= _CONTRADICTS_MPS)
     stands |= zero & (jumpy_mps < _JUMPY_MPS)
@@ -103,17 +105,18 @@ def _push(samples: NDArray[Any], rows: Ints, value: NDArray[Any]) -> None:
     samples[rows, 0] = value
 
 
-def _crawl(memory: Trails, rows: Ints, over_us: int) -> tuple[Floats, Ints]:
+def _way(x_m: Floats, y_m: Floats) -> Floats:
+    """How far it was back to each sample but the newest, step by step."""
+    east_m, north_m = x_m[:, :-1] - x_m[:, 1:], y_m[:, :-1] - y_m[:, 1:]
+    return np.cumsum(np.sqrt(east_m * east_m + north_m * north_m), axis=1)
+
+
+def _crawl(at_us: Ints, way_m: Floats, over_us: int) -> tuple[Floats, Ints]:
     """The speed of the way over this long or over the last step, and since when it is counted."""
-    at_us = memory.at_us[rows, :_RECENT]
     ago_us = at_us[:, :1] - at_us
     first = np.argmax(ago_us >= over_us, axis=1)
     first[ago_us[:, -1] < over_us] = _RECENT - 1
-    steps_m = np.hypot(
-        np.diff(memory.x_m[rows, :_RECENT], axis=1), np.diff(memory.y_m[rows, :_RECENT], axis=1)
-    )
-    way_m = np.cumsum(steps_m, axis=1)
-    pick = np.arange(len(rows)), first
+    pick = np.arange(len(at_us)), first
     known = at_us[pick] != NEVER_US
     passed_s = np.where(known, ago_us[pick], 1) / 1e6
     crawl_mps = way_m[pick[0], np.maximum(first - 1, 0)] / passed_s

@@ -98,8 +98,8 @@ def _risk(scene: Scene, winds: Winds) -> Floats:
     _, cross_mps = winds.against(ahead_m.ravel(), scene.at_us)
     across_mps = np.abs(cross_mps).reshape(ahead_m.shape).mean(axis=1)
     risk = np.clip((across_mps - _BREEZE_MPS) / (_GALE_MPS - _BREEZE_MPS), 0.0, 1.0)
-    gradient_pct = np.nan_to_num(scene.course.gradient_at(scene.distance_m))
-    slow = (scene.riders.pace_mps < _FAST_MPS) | (gradient_pct > _STEEP_PCT)
+    steep = scene.course.gradient_at(scene.distance_m) > _STEEP_PCT
+    slow = (scene.riders.pace_mps < _FAST_MPS) | steep
     return np.where(np.isfinite(scene.distance_m), np.where(slow, 0.0, risk), np.nan)
 
 
@@ -137,7 +137,7 @@ def _alerts(
         elif place >= 0 and size[at] >= _BUNCH:
             shown.append(place)
     memory.facts["ends_us"] = ends_us
-    return np.unique(np.array(shown, np.int32))
+    return np.array(sorted(set(shown)), np.int32)
 
 
 def _room_m(scene: Scene, group_id: NDArray[np.int32], ids: NDArray[np.int32]) -> Floats:
