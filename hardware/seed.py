@@ -9,8 +9,8 @@ A NoCloud seed of cloud-init on a FAT volume labelled CIDATA. cloud-init itself 
 First boot reads the others, and none before COMMIT says that all are there:
 
     node.json        the node's configuration, signed by the authority (hardware/node.py)
-    token            for enrolling once (hardware/enrolment.py)
-    authority.pub, ca.crt, roster.json
+    token            for enrolling once (hardware/enrolment.py), 64 hex digits
+    authority.pub    64 hex digits; beside it ca.crt (PEM) and roster.json
     COMMIT           written last: size and SHA-256 of every other file
 
 cloud-init takes JSON for the YAML it is, and JSON has one spelling here, so that the same inputs
@@ -131,7 +131,7 @@ def seed_files(
         serial: of the node the card is for.
         config_version: of the configuration in `node`.
         node: its signed configuration.
-        token: its enrolment token.
+        token: its enrolment token, 32 bytes.
         authority_public: 32 bytes.
         ca_certificate: PEM.
         roster: signed.
@@ -143,7 +143,7 @@ def seed_files(
         raise Misconfigured(f"relay name {name[:64]!r} is no name", "Use a-z, 0-9 and -.")
     carried = {
         "node.json": node,
-        "token": token,
+        "token": token.hex().encode() + b"\n",
         "authority.pub": authority_public.hex().encode() + b"\n",
         "ca.crt": ca_certificate,
         "roster.json": roster,
@@ -218,8 +218,8 @@ def read_seed(files: Mapping[str, bytes]) -> Seed:
         config_sha256=commit.config_sha256,
         digest=hashlib.sha256(raw).hexdigest(),
         node=files["node.json"],
-        token=files["token"],
-        authority_public=_public(files["authority.pub"]),
+        token=_key_in(files, "token"),
+        authority_public=_key_in(files, "authority.pub"),
         ca_certificate=files["ca.crt"],
         roster=files["roster.json"],
     )
@@ -254,13 +254,13 @@ def _parsed(model: type[_Model], file: str, data: bytes) -> _Model:
         raise Damaged(f"{file} is no JSON; flash the card again") from error
 
 
-def _public(text: bytes) -> bytes:
+def _key_in(files: Mapping[str, bytes], name: str) -> bytes:
     try:
-        key = bytes.fromhex(text.decode("ascii").strip())
+        key = bytes.fromhex(files[name].decode("ascii").strip())
     except ValueError:
         key = b""
     if len(key) != keys.KEY_BYTES:
-        raise Damaged("authority.pub is no public key; flash the card again")
+        raise Damaged(f"{name} holds no key of {keys.KEY_BYTES} bytes; flash the card again")
     return key
 
 

@@ -32,7 +32,7 @@ PULLS = 20
 def files(version: int) -> dict[str, bytes]:
     return seed_files(
         event="tour-2027", name="moto-1", serial="R-01", config_version=version,
-        node=b"configuration %d " % version * 40, token=b"token %d" % version,
+        node=b"configuration %d " % version * 40, token=bytes([version] * 32),
         authority_public=bytes(32), ca_certificate=b"PEM\n", roster=b"roster " * 3000 * version,
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from hardware.errors import Damaged, Misconfigured
 from hardware.seed import COMMIT, FILES, Seed, read_seed, seed_files
 
 
-def a_seed(name: str = "moto-1", token: bytes = b"once\n") -> dict[str, bytes]:
+def a_seed(name: str = "moto-1", token: bytes = b"1" * 32) -> dict[str, bytes]:
     return seed_files(
         event="tour-2027", name=name, serial="R-01", config_version=3,
         node=b'{"signed": "configuration"}', token=token, authority_public=bytes(range(32)),
@@ -31,14 +31,16 @@ def test_the_files_come_in_their_order_and_read_back_as_they_went_in() -> None:
     assert seed == Seed(
         "tour-2027", "moto-1", "R-01", 3,
         hashlib.sha256(SEED["node.json"]).hexdigest(), hashlib.sha256(SEED[COMMIT]).hexdigest(),
-        b'{"signed": "configuration"}', b"once\n", bytes(range(32)),
+        b'{"signed": "configuration"}', b"1" * 32, bytes(range(32)),
         b"-----BEGIN CERTIFICATE-----\n", b'{"signed": "roster"}',
     )  # fmt: skip
 
 
 def test_the_same_inputs_are_the_same_bytes_and_other_inputs_another_instance() -> None:
     assert a_seed() == SEED
-    instances = {json.loads(a_seed(token=t)["meta-data"])["instance-id"] for t in (b"1", b"2")}
+    instances = {
+        json.loads(a_seed(token=t)["meta-data"])["instance-id"] for t in (b"1" * 32, b"2" * 32)
+    }
     assert len(instances) == 2
 
 
@@ -69,7 +71,7 @@ def test_any_bytes_are_a_seed_or_one_refusal(files: dict[str, bytes]) -> None:
 
 
 def test_files_of_two_seeds_are_no_seed() -> None:
-    other = a_seed("moto-2", b"another\n")
+    other = a_seed("moto-2", b"2" * 32)
     for name in ("meta-data", "user-data", "token", COMMIT):
         with pytest.raises(Damaged):
             read_seed(SEED | {name: other[name]})
@@ -113,7 +115,7 @@ def test_a_commit_that_lists_other_files_or_another_relay_is_refused() -> None:
 def test_what_would_be_refused_later_is_not_made() -> None:
     with pytest.raises(Misconfigured, match="is no name"):
         a_seed("Moto 1")
-    with pytest.raises(Misconfigured, match="token for moto-1 has 0 bytes"):
+    with pytest.raises(Damaged, match="token holds no key of 32 bytes"):
         a_seed(token=b"")
 
 
