@@ -12,12 +12,11 @@ A thread that ends unexpectedly ends the truck: stopping is a crash, and a start
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from cloud_sync.cloud_copy import Access, CloudCopy
 from cloud_sync.status import rows_reached, spool_status
-from hardware import clock, home, keys
+from hardware import clock, home
 from hardware.errors import Damaged, Misconfigured, TruckError, Unavailable
 from hardware.keys import Credentials
 from truck.alarms import Alarms
@@ -37,9 +36,12 @@ from truck.opening import Progress, TruckKeys, begin, open_truck, remember
 from truck.pipeline import Pipeline
 from truck.questions import Answers, Questions, text_of_stage
 from truck.replication import Replication, Turn
-from truck.serve.feed import encode_course, encode_frame
-from truck.serve.http import Hub, serve
-from truck.serve.operator import Operator
+from truck.screen import Screen
+from truck.serve.feed import encode_course
+from truck.serve.http import serve
+from truck.serve.hub import Hub
+from truck.serve.operator import Operator, token_at
+from truck.serve.site import routes
 from truck.store.export import Readings, biometrics, query
 from truck.store.stored import Reached
 
@@ -122,8 +124,12 @@ class Service:
             )  # fmt: skip
         self._told: dict[str, bytes] = {}
         self._replication = Replication(turns, self.alarms, self._clock.now_s)
-        self._operator = Operator(_token(folder.token), self._desk.ask)
+        self._operator = Operator(token_at(folder.token), self._desk.ask)
         self._hub = Hub()
+        self._screen = Screen(
+            self._hub, self._live, self._custody, self._latency, self.alarms, self._cloud,
+            self._clock,
+        )  # fmt: skip
         self._course = encode_course(view.race.stage, view.race.course)
 
     def _tell_of(self, copy: CloudCopy) -> None:
@@ -154,7 +160,8 @@ class Service:
             held.callback(self._broker.stop)
             self._broker.start(clock.sleep_s)
             host, port = self._config.page_host, self._config.page_port
-            page = serve(self._hub, host, port, self._course, self.status, self._operator)
+            shown = routes(self._hub, self._course, self.status, self._operator)
+            page = serve(self._hub, host, port, shown)
             held.callback(page.stop)
             answers: Answers = {
                 "sql": lambda sql: query(self._keeper.store, sql),
@@ -216,30 +223,16 @@ class Service:
                 "live_records": self._live.behind_records,
                 "view_records": self._keeper.behind_records,
             },
-            **self._extras(),
+            **self._screen.fares(),
             "rulings": self._desk.in_force(),
             "notes": self.notes,
         }
 
-    def _extras(self) -> dict[str, Any]:
-        now_us = self._clock.now_us()
-        return {
-            "latency": self._latency.summary(),
-            "packets": {
-                "stored": self._live.packets,
-                "doubled": self._live.doubled,
-                "refused": dict(self._live.refused),
-            },
-            "relays": self._custody.relay_rows(now_us, self._clock.wall_s),
-            "cloud": self._cloud(now_us / 1e6),
-            "alarms": self.alarms.rows(),
-        }
-
-    def _cloud(self, now_s: float) -> dict[str, Any]:
+    def _cloud(self) -> dict[str, Any]:
         if not (self._config.recipients or self._config.keyset):
             return {"state": "off"}
         try:
-            return spool_status(self._home.outbox, now_s)
+            return spool_status(self._home.outbox, self._clock.now_s())
         except TruckError as error:
             return {"state": "unknown", "error": str(error)}
 
@@ -273,17 +266,11 @@ class Service:
         while not end.is_set():
             self._live.turn(min(0.2, max(0.0, next_s - clock.monotonic_s())))
             if clock.monotonic_s() >= next_s:
-                self._publish()
+                self._screen.publish()
                 next_s = max(next_s + _FRAME_S, clock.monotonic_s())
         while self._live.turn(0.0):
             pass
-        self._publish()
-
-    def _publish(self) -> None:
-        frame = self._live.frame()
-        if frame is not None:
-            self._hub.publish(encode_frame(frame, self._extras()))
-            self._latency.framed(self._clock.now_us())
+        self._screen.publish()
 
     def _keep_view(self, end: threading.Event) -> None:
         while not end.is_set() or self._keeper.behind_records:
@@ -308,15 +295,6 @@ class Service:
             self.alarms.set("status", str(error), "Free space on the truck's disk.")
         else:
             self.alarms.clear("status")
-
-
-def _token(path: Path) -> str:
-    """The operator's secret, the same after a restart, so that an open page goes on."""
-    try:
-        return keys.read_key(path, "operator's token").hex()
-    except Misconfigured:
-        keys.write_key(path, keys.new_secret())
-        return keys.read_key(path, "operator's token").hex()
 
 
 def _journalled(write: Callable[[], None]) -> None:

@@ -9,6 +9,7 @@ import hmac
 import ipaddress
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
@@ -16,7 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hardware.errors import TruckError, Unavailable
+from hardware import keys
+from hardware.errors import Misconfigured, TruckError, Unavailable
 
 HEADER = "X-Truck-Operator"
 _BODY_BYTES_MAX = 4096
@@ -29,6 +31,15 @@ class Operator(NamedTuple):
 
     token: str
     rule: Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def token_at(path: Path) -> str:
+    """The operator's secret, the same after a restart, so that an open page goes on."""
+    try:
+        return keys.read_key(path, "operator's token").hex()
+    except Misconfigured:
+        keys.write_key(path, keys.new_secret())
+        return keys.read_key(path, "operator's token").hex()
 
 
 def rulings(operator: Operator) -> Route:

@@ -9,7 +9,9 @@ from http.client import HTTPConnection, HTTPResponse
 import pytest
 
 from hardware.errors import Misconfigured
-from truck.serve.http import Hub, Serving, serve
+from truck.serve.http import Serving, serve
+from truck.serve.hub import Hub
+from truck.serve.site import routes
 
 COURSE = b'{"schema":"truck.course/1"}'
 
@@ -21,7 +23,7 @@ def hub() -> Hub:
 
 @pytest.fixture
 def page(hub: Hub) -> Iterator[Serving]:
-    serving = serve(hub, "127.0.0.1", 0, COURSE, lambda: {"schema": "truck.status/1"})
+    serving = serve(hub, "127.0.0.1", 0, routes(hub, COURSE, lambda: {"schema": "truck.status/1"}))
     yield serving
     serving.stop()
 
@@ -63,12 +65,16 @@ def frame(number: int, size: int = 0) -> bytes:
     return json.dumps({"n": number, "padding": "x" * size}).encode()
 
 
+def show(hub: Hub, number: int, size: int = 0) -> None:
+    hub.publish(number + 1, {"frame": frame(number, size)})
+
+
 def test_the_latest_frame_is_served_with_a_tag_that_saves_sending_it_again(
     hub: Hub, page: Serving
 ) -> None:
     assert get(page, "/api/frame")[0].status == 503
-    hub.publish(frame(1))
-    hub.publish(frame(2))
+    show(hub, 1)
+    show(hub, 2)
     answer, body = get(page, "/api/frame")
     assert (answer.status, body) == (200, frame(2))
     again, nothing = get(page, "/api/frame", **{"If-None-Match": answer.headers["ETag"]})
@@ -91,7 +97,7 @@ def test_every_page_forbids_outside_requests(page: Serving) -> None:
 
 def test_health_says_whether_frames_are_fresh(hub: Hub, page: Serving) -> None:
     assert get(page, "/healthz")[0].status == 503
-    hub.publish(frame(1))
+    show(hub, 1)
     answer, body = get(page, "/healthz")
     assert answer.status == 200
     assert json.loads(body)["alive"] is True
@@ -100,11 +106,11 @@ def test_health_says_whether_frames_are_fresh(hub: Hub, page: Serving) -> None:
 def test_a_stalled_listener_holds_up_nobody_and_skips_ahead_when_he_reads_again(
     hub: Hub, page: Serving
 ) -> None:
-    hub.publish(frame(0))
+    show(hub, 0)
     stalled, brisk = Listener(page), Listener(page)
     assert brisk.next() == 0
     for number in range(1, 101):
-        hub.publish(frame(number, 40_000))
+        show(hub, number, 40_000)
         began_s = time.monotonic()
         assert brisk.next() == number
         assert time.monotonic() - began_s < 2
@@ -119,7 +125,7 @@ def test_a_stalled_listener_holds_up_nobody_and_skips_ahead_when_he_reads_again(
 
 
 def test_a_new_listener_gets_the_latest_frame_at_once(hub: Hub, page: Serving) -> None:
-    hub.publish(frame(7))
+    show(hub, 7)
     listener = Listener(page)
     assert listener.next() == 7
     listener.close()
@@ -129,12 +135,12 @@ def test_a_port_in_use_is_one_sentence(page: Serving) -> None:
     with pytest.raises(
         Misconfigured, match=rf"127\.0\.0\.1:{page.port}.*in use.*another page port"
     ):
-        serve(Hub(), "127.0.0.1", page.port, COURSE, dict)
+        serve(Hub(), "127.0.0.1", page.port, [])
 
 
 def test_stopping_ends_open_streams_and_frees_the_port(hub: Hub) -> None:
-    first = serve(hub, "127.0.0.1", 0, COURSE, dict)
-    hub.publish(frame(1))
+    first = serve(hub, "127.0.0.1", 0, routes(hub, COURSE, dict))
+    show(hub, 1)
     listener = Listener(first)
     assert listener.next() == 1
     began_s = time.monotonic()
@@ -142,6 +148,6 @@ def test_stopping_ends_open_streams_and_frees_the_port(hub: Hub) -> None:
     assert time.monotonic() - began_s < 4
     assert listener.lines.read() is not None
     listener.close()
-    second = serve(hub, "127.0.0.1", first.port, COURSE, dict)
+    second = serve(hub, "127.0.0.1", first.port, routes(hub, COURSE, dict))
     assert get(second, "/api/frame")[1] == frame(1)
     second.stop()

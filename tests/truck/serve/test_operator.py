@@ -11,8 +11,10 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from hardware.errors import Misconfigured, Unavailable
-from truck.serve.http import Hub, Serving, application, serve
+from truck.serve.http import Serving, application, serve
+from truck.serve.hub import Hub
 from truck.serve.operator import HEADER, Operator
+from truck.serve.site import routes
 
 TOKEN = "0f" * 32
 WISH = {"kind": "swap", "bib": 12, "device": 3, "by": "anna"}
@@ -45,8 +47,8 @@ def desk() -> Desk:
 
 @pytest.fixture
 def page(desk: Desk) -> Iterator[Serving]:
-    course = json.dumps(COURSE).encode()
-    serving = serve(Hub(), "127.0.0.1", 0, course, dict, Operator(TOKEN, desk.ask))
+    hub, course = Hub(), json.dumps(COURSE).encode()
+    serving = serve(hub, "127.0.0.1", 0, routes(hub, course, dict, Operator(TOKEN, desk.ask)))
     yield serving
     serving.stop()
 
@@ -120,7 +122,7 @@ def test_another_machine_changes_nothing_whatever_it_knows(desk: Desk) -> None:
             sent.append(message)
 
         asyncio.run(
-            application(Hub(), b"{}", dict, Operator(TOKEN, desk.ask))(scope, receive, send)
+            application(routes(Hub(), b"{}", dict, Operator(TOKEN, desk.ask)))(scope, receive, send)
         )
         taken[client] = sent[0]["status"]
     assert taken == {"10.0.0.7": 403, "2001:db8::7": 403, "127.0.0.1": 200, "::1": 200}
@@ -140,7 +142,8 @@ def test_the_desks_sentence_comes_back(page: Serving) -> None:
 
 
 def test_a_page_without_an_operator_takes_no_rulings() -> None:
-    serving = serve(Hub(), "127.0.0.1", 0, b"{}", dict)
+    hub = Hub()
+    serving = serve(hub, "127.0.0.1", 0, routes(hub, b"{}", dict))
     connection = HTTPConnection("127.0.0.1", serving.port, timeout=10)
     connection.request("POST", "/rulings", body=b"{}", headers={HEADER: TOKEN})
     assert connection.getresponse().status == 404

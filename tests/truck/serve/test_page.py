@@ -11,7 +11,9 @@ from rides_race import joined, race_of, straight_readings
 
 from truck.race.race import Race
 from truck.serve.feed import encode_course, encode_frame
-from truck.serve.http import Hub, serve
+from truck.serve.http import serve
+from truck.serve.hub import Hub
+from truck.serve.site import routes
 
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -34,7 +36,8 @@ class Site:
 
     def __init__(self, race: Race) -> None:
         self.race, self.hub, self.second = race, Hub(), 0
-        self.page = serve(self.hub, "127.0.0.1", 0, encode_course(race.stage, race.course), dict)
+        course = encode_course(race.stage, race.course)
+        self.page = serve(self.hub, "127.0.0.1", 0, routes(self.hub, course, dict))
         self.url = f"http://127.0.0.1:{self.page.port}/"
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -57,7 +60,8 @@ class Site:
             for bib in range(1, 199)
         ]
         self.race.advance(joined(*riders))
-        self.hub.publish(encode_frame(self.race.frame(at_us), EXTRAS))
+        data = encode_frame(self.race.frame(at_us), EXTRAS)
+        self.hub.publish(self.hub.number_at(at_us), {"frame": data})
         self.second += 1
 
     def pause(self) -> None:
@@ -140,7 +144,7 @@ def test_a_lost_link_is_said_with_its_age_and_mends_itself(site: Site, browser_p
     site.page.stop()
     browser_page.wait_for_timeout(1500)
     assert browser_page.inner_text("#riders tr td:last-child") != ages
-    again = serve(site.hub, "127.0.0.1", site.page.port, b"{}", dict)
+    again = serve(site.hub, "127.0.0.1", site.page.port, routes(site.hub, b"{}", dict))
     site.step()
     browser_page.wait_for_selector("#lost", state="hidden", timeout=15_000)
     again.stop()

@@ -1,0 +1,137 @@
+"""What is shown now, and who waits for it: each frame is encoded once and shared by everybody.
+
+A frame has a number and a body a channel. Numbers are microseconds of the race's clock, so they
+rise from frame to frame and over a restart of the truck too. The last frames are kept, so that who
+was away for a moment gets what he missed.
+"""
+
+import asyncio
+import bisect
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from hardware import clock
+from truck.serve.answer import Body
+
+KEPT_FRAMES = 60
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A frame as it is sent: one line of JSON a channel.
+
+    Attributes:
+        number: of the frame.
+        channels: by name.
+        at_s: when it was published, on the monotonic clock.
+    """
+
+    number: int
+    channels: Mapping[str, bytes]
+    at_s: float
+    _events: dict[tuple[str, ...], bytes] = field(default_factory=dict)
+
+    @cached_property
+    def bodies(self) -> dict[str, Body]:
+        """Each channel's body, for those who ask."""
+        return {name: Body(data) for name, data in self.channels.items()}
+
+    def events(self, names: tuple[str, ...]) -> bytes:
+        """These channels as server-sent events, made once for all who listen to the same ones.
+
+        The number comes with the last of them: a frame of which only a part arrived is not taken
+        for one that was seen.
+        """
+        made = self._events.get(names)
+        if made is None:
+            parts = [
+                b"event: %s\ndata: %s\n\n" % (name.encode(), self.channels[name])
+                for name in names
+                if name in self.channels
+            ]
+            parts[-1:] = [b"id: %d\n" % self.number + part for part in parts[-1:]]
+            made = self._events[names] = b"".join(parts)
+        return made
+
+
+class Hub:
+    """Holds the last frames and wakes those who wait; `publish` from any thread."""
+
+    def __init__(self) -> None:
+        self._kept: deque[Shown] = deque(maxlen=KEPT_FRAMES)
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._news = asyncio.Event()
+        self._closed = False
+
+    @property
+    def latest(self) -> Shown | None:
+        """The last frame, or None before the first."""
+        with self._lock:
+            return self._kept[-1] if self._kept else None
+
+    @property
+    def age_s(self) -> float | None:
+        """How long ago the last frame was published."""
+        shown = self.latest
+        return None if shown is None else clock.monotonic_s() - shown.at_s
+
+    def number_at(self, at_us: int) -> int:
+        """The number of a frame of that instant: the instant, or more where a clock went back."""
+        shown = self.latest
+        return at_us if shown is None else max(at_us, shown.number + 1)
+
+    def publish(self, number: int, channels: Mapping[str, bytes]) -> None:
+        """Show a frame to everyone.
+
+        Args:
+            number: higher than the one before, see `number_at`.
+            channels: a single line of JSON each.
+
+        Raises:
+            ValueError: the number does not rise.
+        """
+        shown = Shown(number, channels, clock.monotonic_s())
+        with self._lock:
+            if self._kept and number <= self._kept[-1].number:
+                raise ValueError(f"frame {number} after frame {self._kept[-1].number}")
+            self._kept.append(shown)
+        self._wake()
+
+    def since(self, number: int) -> tuple[list[Shown], bool]:
+        """The kept frames after one, the oldest first, and whether older ones may be missing."""
+        with self._lock:
+            at = bisect.bisect_right(self._kept, number, key=lambda shown: shown.number)
+            lost = bool(self._kept) and number < self._kept[0].number
+            return list(self._kept)[at:], lost
+
+    async def newer_than(self, number: int) -> Shown | None:
+        """The latest frame once it is newer; None when the hub has closed."""
+        while not self._closed:
+            news = self._news
+            shown = self.latest
+            if shown is not None and shown.number > number:
+                return shown
+            await news.wait()
+        return None
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Serve waiters on this loop from now on."""
+        self._loop, self._closed = loop, False
+
+    def close(self) -> None:
+        """Let every waiter go."""
+        self._closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._ring)
+
+    def _ring(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()

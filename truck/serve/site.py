@@ -1,0 +1,33 @@
+"""Everything that is served, a room a line: each room gives its routes."""
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.routing import Route
+
+from truck.serve import frames, page, stream
+from truck.serve.answer import Body
+from truck.serve.hub import Hub
+from truck.serve.operator import Operator, rulings
+
+
+def routes(
+    hub: Hub,
+    course_json: bytes,
+    health: Callable[[], dict[str, Any]],
+    operator: Operator | None = None,
+) -> list[Route]:
+    """All routes of the truck's page and feed.
+
+    Args:
+        hub: where frames are published.
+        course_json: the course as JSON.
+        health: the truck's status; called in a worker thread.
+        operator: who takes rulings; None takes none.
+    """
+    return [
+        *page.routes(),
+        *frames.routes(hub, Body(course_json), health),
+        *stream.routes(hub, stream.Listeners()),
+        *([] if operator is None else [rulings(operator)]),
+    ]
