@@ -11,7 +11,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hardware import clock, event_cli, keys, ledger_cli, packet, roster_cli, sealing, signing
+from hardware import (
+    clock,
+    enroll_cli,
+    event_cli,
+    keys,
+    ledger_cli,
+    packet,
+    roster_cli,
+    sealing,
+    signing,
+)
 from hardware.errors import Misconfigured, Reason, Refused, TruckError
 from hardware.rides import Ride, bibs_of, read_rides
 from hardware.roster_cli import AuthorityKey, read_roster
@@ -32,6 +42,7 @@ app = typer.Typer(
 app.add_typer(event_cli.app, name="event")
 app.add_typer(roster_cli.app, name="roster")
 app.add_typer(ledger_cli.app, name="ledger")
+app.add_typer(enroll_cli.app, name="enroll")
 app.add_typer(simulator.app)
 
 RideFiles = Annotated[

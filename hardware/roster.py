@@ -161,11 +161,16 @@ def _encode(value: Any) -> Any:
 
 def sign_roster(roster: Roster, authority: SigningKey) -> bytes:
     """The roster as a signed document."""
+    return sign_document(roster_payload(roster), PAYLOAD_TYPE, authority)
+
+
+def roster_payload(roster: Roster) -> dict[str, Any]:
+    """What is signed of a roster, as plain values."""
 
     def rows(items: tuple[Any, ...]) -> list[dict[str, Any]]:
         return [{k: _encode(v) for k, v in asdict(item).items()} for item in items]
 
-    payload = {
+    return {
         "schema": SCHEMA,
         "event": roster.event,
         "version": roster.version,
@@ -176,7 +181,6 @@ def sign_roster(roster: Roster, authority: SigningKey) -> bytes:
         "bindings": rows(roster.bindings),
         "relays": rows(roster.relays),
     }
-    return sign_document(payload, PAYLOAD_TYPE, authority)
 
 
 def open_roster(envelope: bytes, authority_public: bytes) -> Roster:
@@ -186,6 +190,15 @@ def open_roster(envelope: bytes, authority_public: bytes) -> Roster:
         Refused: MALFORMED, VERSION, VALUE (a key no signature can be trusted under) or SIGNATURE.
     """
     payload, _ = open_document(envelope, PAYLOAD_TYPE, authority_public)
+    return roster_of(payload)
+
+
+def roster_of(payload: dict[str, Any]) -> Roster:
+    """The roster in plain values, fit to be used.
+
+    Raises:
+        Refused: MALFORMED, VERSION or VALUE.
+    """
     if payload.get("schema") != SCHEMA:
         raise Refused(Reason.VERSION, f"roster schema {payload.get('schema')!r}")
     try:

@@ -45,7 +45,6 @@ def test_an_event_is_made_once_with_private_keys_private(event):
     "arguments",
     [
         ["--riders=2", "--bib=1"],
-        [],
         ["--bib=1", "--bib=1"],
         ["--bib=0"],
         ["--riders=1", "--event= "],
