@@ -4,8 +4,9 @@ import contextlib
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 from rich.console import Console
@@ -27,11 +28,13 @@ from hardware.rides import Ride, bibs_of, read_rides
 from hardware.roster_cli import AuthorityKey, read_roster
 from hardware.virtual import bikes as road
 from hardware.virtual import cli as simulator
+from hardware.virtual import flashed
 from hardware.virtual import stage as stages
 from hardware.virtual.course import Course, course_from_gpx, loop_course
 from hardware.virtual.peloton import Peloton
 from hardware.virtual.playback import Playback
 from hardware.virtual.radio import Dark, Radio
+from hardware.virtual.transponder import Transponder
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -123,8 +126,13 @@ def stage(
 
 @app.command("bikes")
 def bikes(
-    event: Annotated[Path, typer.Argument(help="The event folder of `hardware event new`.")],
     relay: Annotated[list[str], typer.Option(help="HOST:PORT of a relay's radio; repeat.")],
+    event: Annotated[
+        Path | None, typer.Argument(help="The event folder of `hardware event new`.")
+    ] = None,
+    nvs: Annotated[
+        Path | None, typer.Option(help="Ride with the images that `hardware flash` made here.")
+    ] = None,
     stage_folder: Annotated[
         Path | None, typer.Option("--stage", help="Ride the route.gpx of this stage folder.")
     ] = None,
@@ -148,24 +156,49 @@ def bikes(
         signal.signal(number, lambda *_: stop.set())
     now = clock.from_environment()
     addresses = [_address(text) for text in relay]
-    home = keys.Credentials(event / "bikes")
-    roster = home.roster()
+    suite = packet.SUITE_CLEAR if clear else packet.SUITE_CCM8
+    fleet = _flashed(nvs, suite) if nvs else _made(event, now.now_s(), suite)
     source: Peloton | Playback
     if ride:
         source = Playback(_rides(ride), start_s)
         numbers = bibs_of(source.names)
         bibs = [numbers[name] for name in source.names]
     else:
-        bibs = list(road.devices_of(roster, now.now_s()))
+        bibs = fleet.bibs
         if riders is not None and riders > len(bibs):
             raise Misconfigured(f"the event has {len(bibs)} riders", "Ask for fewer --riders.")
         bibs = bibs[:riders]
         source = Peloton(_course(stage_folder, seed), len(bibs), seed)
-    suite = packet.SUITE_CLEAR if clear else packet.SUITE_CCM8
-    fleet = road.transponders_of(home.folder, roster, bibs, now.now_s(), suite)
+    transponders = fleet.start(bibs)
     radio = Radio(len(addresses), seed, loss, double, reorder, dark=tuple(map(_dark, dark or ())))
     _say(f"{len(bibs)} bikes on the road, {len(addresses)} relays in reach; Ctrl-C stops them")
-    road.Bikes(source, fleet, bibs, radio, addresses, now).ride(seconds, stop, summary)
+    road.Bikes(source, transponders, bibs, radio, addresses, now).ride(seconds, stop, summary)
+
+
+class _Fleet(NamedTuple):
+    """Whose transponders there are, and how some of them are started."""
+
+    bibs: list[int]
+    start: Callable[[list[int]], list[Transponder]]
+
+
+def _flashed(folder: Path, suite: int) -> _Fleet:
+    configs = flashed.read_images(folder)
+    return _Fleet(
+        list(configs),
+        lambda bibs: flashed.flashed_transponders(folder, configs, bibs, suite),
+    )
+
+
+def _made(event: Path | None, now_s: float, suite: int) -> _Fleet:
+    if event is None:
+        raise Misconfigured("no transponders are named", "Give an EVENT folder, or --nvs DIR.")
+    home = keys.Credentials(event / "bikes")
+    roster = home.roster()
+    return _Fleet(
+        list(road.devices_of(roster, now_s)),
+        lambda bibs: road.transponders_of(home.folder, roster, bibs, now_s, suite),
+    )
 
 
 def _course(folder: Path | None, seed: int) -> Course:

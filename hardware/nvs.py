@@ -15,7 +15,7 @@ from hardware.packet import DEVICE_MAX
 
 NAMESPACE = "transponder"
 FORMAT = 1
-TEXT_BYTES_MAX = 64
+TEXT_BYTES_MAX = 256  # 64 characters
 
 
 @dataclass(frozen=True)

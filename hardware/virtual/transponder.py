@@ -5,11 +5,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from hardware import keys
 from hardware.errors import Misconfigured
 from hardware.packet import SUITE_CCM8, TICK_S, Fix, Header, encode_body, kid_of
-from hardware.roster import Roster
 from hardware.sealing import build_packet, packet_cipher
 from hardware.signing import SigningKey
 from hardware.virtual.readings import Readings
@@ -27,34 +27,50 @@ class DeviceSecret:
     box: bytes
 
 
+class Event(Protocol):
+    """What a transponder knows of its event; a `Roster` says it."""
+
+    @property
+    def event_id(self) -> bytes:
+        """The external_aad of every signature."""
+
+    @property
+    def epoch_s(self) -> float:
+        """Zero of the packets' times, seconds since 1970."""
+
+    @property
+    def event_box_public(self) -> bytes:
+        """The event's X25519 public key."""
+
+
 class Transponder:
     """One bike's transponder; it counts its packets and nothing else changes in it."""
 
     def __init__(
-        self, secret: DeviceSecret, roster: Roster, boot: int, suite: int = SUITE_CCM8
+        self, secret: DeviceSecret, event: Event, boot: int, suite: int = SUITE_CCM8
     ) -> None:
         self.device = secret.device
         self.boot = boot
         self.seq = 0
         self._kid = kid_of(secret.device, secret.generation)
         self._suite = suite
-        self._roster = roster
+        self._event = event
         self._key = SigningKey(secret.sign)
         self._cipher = None
         if suite == SUITE_CCM8:
             self._cipher = packet_cipher(
-                secret.box, roster.event_box_public, roster.event_id, self._kid
+                secret.box, event.event_box_public, event.event_id, self._kid
             )
 
     def ticks(self, measured_at_s: float) -> int:
         """A time as packets count it, 10 ms steps since the event's epoch."""
-        return round((measured_at_s - self._roster.epoch_s) / TICK_S)
+        return round((measured_at_s - self._event.epoch_s) / TICK_S)
 
     def packet(self, fixes: Sequence[Fix]) -> tuple[bytes, int]:
         """The next packet, and how many of the leading `fixes` it holds."""
         body, n = encode_body(fixes)
         header = Header(self._suite, n, self.boot, self._kid, self.seq, fixes[0].t_cs)
-        raw = build_packet(header, body, self._key, self._roster.event_id, self._cipher)
+        raw = build_packet(header, body, self._key, self._event.event_id, self._cipher)
         self.seq += 1
         return raw, n
 
