@@ -1,4 +1,4 @@
-"""The race-centre page: files that are read once and served from memory."""
+"""The race-centre page: every file of `web/`, read once and served from memory."""
 
 from collections.abc import Awaitable, Callable
 from importlib import resources
@@ -9,23 +9,23 @@ from starlette.routing import Route
 
 from truck.serve.answer import Body, answered
 
-_FILES = {
-    "/": ("index.html", "text/html"),
-    **{
-        f"/{name}": (name, "text/javascript")
-        for name in ("app.js", "profile.js", "riders.js", "panels.js", "operator.js")
-    },
-    "/style.css": ("style.css", "text/css"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
+_FIRST = "index.html"
+_MEDIA_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
 }
 
 
 def routes() -> list[Route]:
-    """GET / and what it loads."""
-    return [Route(path, _file(*file)) for path, file in _FILES.items()]
+    """GET / and what it loads: a file that is put into `web/` is served under its name."""
+    names = sorted(one.name for one in (resources.files("truck.serve") / "web").iterdir())
+    return [Route("/" if name == _FIRST else f"/{name}", _file(name)) for name in names]
 
 
-def _file(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]]:
+def _file(name: str) -> Callable[[Request], Awaitable[Response]]:
+    media_type = _MEDIA_TYPES["." + name.rpartition(".")[2]]
     body = Body((resources.files("truck.serve") / "web" / name).read_bytes(), media_type)
 
     async def answer(request: Request) -> Response:
