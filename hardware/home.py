@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    TomlConfigSettingsSource,
+)
 
 from hardware import keys
 from hardware.clock import Clock
@@ -108,8 +113,10 @@ def status_age_s(folder: Path) -> float:
         raise Damaged(f"cannot read {path}: {error.strerror}") from error
 
 
-def load_settings(cls: type[_Settings], path: Path, flags: dict[str, Any]) -> _Settings:
-    """The settings of a home: flags over the environment over the file `path`.
+def load_settings(
+    cls: type[_Settings], path: Path, flags: dict[str, Any], signed: dict[str, Any] | None = None
+) -> _Settings:
+    """The settings of a home: flags over the environment over `signed` ones over the file `path`.
 
     Raises:
         NotInitialised: when the file is missing.
@@ -127,7 +134,9 @@ def load_settings(cls: type[_Settings], path: Path, flags: dict[str, Any]) -> _S
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
+            above_file = InitSettingsSource(settings_cls, signed or {})
+            in_file = TomlConfigSettingsSource(settings_cls, path)
+            return init_settings, env_settings, above_file, in_file
 
     try:
         settings: _Settings = AtHome(**flags)

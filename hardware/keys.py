@@ -10,6 +10,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from hardware.errors import Misconfigured
@@ -125,6 +126,21 @@ class Credentials:
             self.tls, ("CA certificate", "TLS certificate", "TLS key"), strict=True
         ):
             read_file(path, what)
+
+    def certificate_to_s(self) -> int:
+        """When our certificate ends, seconds since 1970.
+
+        Raises:
+            Misconfigured: missing, not readable, or no certificate.
+        """
+        pem = read_file(self.tls[1], "TLS certificate")
+        try:
+            certificate = x509.load_pem_x509_certificate(pem)
+        except ValueError as error:
+            raise Misconfigured(
+                f"{self.tls[1]} is no certificate", "Fetch the node's credentials again."
+            ) from error
+        return int(certificate.not_valid_after_utc.timestamp())
 
     def signing_key(self, name: str) -> SigningKey:
         """The private signing key `name`.key."""

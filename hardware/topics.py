@@ -45,6 +45,11 @@ def heartbeat(relay: str) -> str:
     return f"up/h/{relay}"
 
 
+def is_heartbeat(topic: str) -> bool:
+    """Whether it is some relay's heartbeat topic."""
+    return topic.startswith("up/h/")
+
+
 def seen(relay: str) -> str:
     """The topic a relay hears on that the truck saw its heartbeat."""
     return f"seen/{relay}"

@@ -11,10 +11,11 @@ import typer
 from hardware import home
 from hardware.errors import Exit, Misconfigured, TruckError
 from hardware.keys import Credentials
+from relay import config_cli
 from relay.config import RelayConfig
 from relay.home import RelayHome
-from relay.service import run_relay
 from relay.spool import read_heard
+from relay.start import run_relay
 
 HEARD_SCHEMA = "relay.heard/1"
 _STALE_S = 5.0
@@ -27,6 +28,8 @@ app = typer.Typer(
     help="The moving node: hears packets by radio, keeps custody, hands them to the truck.",
     epilog="Begin with `relay init`, then `relay run`; `relay status` says whether all is well.",
 )
+
+app.add_typer(config_cli.app, name="config")
 
 HomeArgument = Annotated[
     Path, typer.Argument(metavar="HOME", help="The relay's own folder: settings, spool.")
@@ -72,7 +75,11 @@ def run(
     broker: BrokerOption = "",
     radio: RadioOption = "",
 ) -> None:
-    """Run until SIGTERM. Flags go over RELAY_* variables, those over HOME/relay.toml."""
+    """Run until SIGTERM.
+
+    Flags go over RELAY_* variables, those over the signed configuration in its slot, and that over
+    HOME/relay.toml.
+    """
     flags = _address("broker", broker) | _address("radio", radio)
     structlog.configure(
         processors=[
@@ -82,8 +89,7 @@ def run(
         ],
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
-    at_home = RelayHome(folder)
-    run_relay(at_home, home.load_settings(RelayConfig, at_home.config, flags))
+    run_relay(RelayHome(folder), flags)
 
 
 @app.command()
@@ -155,8 +161,20 @@ def _summary(found: dict[str, Any]) -> str:
         "spool    {bundles} bundles, {bytes} of {bytes_max} bytes, {dropped} dropped",
         "uplink   {live_sent} live, {backfill_sent} back-fill, {acked} committed, {resent} again",
         "roster   version {roster_version}",
+        "config   " + _running(found["configuration"]),
     ]
     return "\n".join(lines).format_map(found | radio | spool | uplink)
+
+
+def _running(configuration: dict[str, Any]) -> str:
+    failed = "".join(
+        f"\n         version {row['version']} failed: {row['why']}"
+        for row in configuration["failed"]
+    )
+    if configuration["slot"] is None:
+        return f"settings file, no signed configuration{failed}"
+    running = "version {version} in slot {slot}, {state}, {digest:.12}".format_map(configuration)
+    return running + failed
 
 
 def main() -> None:

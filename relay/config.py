@@ -12,6 +12,15 @@ from hardware.node import HOPS_MAX, NEIGHBOURS_MAX, PROFILES, Neighbour, is_loop
 _MOTO = PROFILES["moto"]
 
 
+class RelayIdentity(BaseSettings):
+    """What of the settings is there before any configuration: who this node is."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_", extra="ignore")
+
+    name: str
+    credentials: Path
+
+
 class RelayConfig(BaseSettings):
     """What a relay has to be told; the rest is in its credentials."""
 

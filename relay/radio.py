@@ -121,6 +121,8 @@ class Radio:
         self.packets = 0
         self.doubled = 0
         self.overflowed = 0
+        self.heard_at_us = 0
+        """When the last packet passed; 0 before the first."""
         self.refused: collections.Counter[str] = collections.Counter()
         self._clock = clock
         self._queue: collections.deque[Heard] = collections.deque()
@@ -184,6 +186,7 @@ class Radio:
                 self.doubled += 1
                 continue
             self.packets += 1
+            self.heard_at_us = at_us
             self._queue.append(Heard(raw, header, at_us))
 
     def counts(self) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The running relay: the radio's thread, the uplink's thread, and the loop between them."""
 
-import signal
 import threading
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -10,6 +10,7 @@ import structlog
 from hardware import clock, home, topics
 from hardware.bundle import decode_ack
 from hardware.errors import Misconfigured, Refused, TruckError
+from hardware.heartbeat import Heartbeat, decode_seen, encode_heartbeat
 from hardware.keys import Credentials
 from hardware.roster import Roster, check_newer
 from hardware.signing import SigningKey
@@ -17,7 +18,9 @@ from relay.broker import Broker
 from relay.config import RelayConfig
 from relay.custody import Custody
 from relay.home import RelayHome
+from relay.orders import Orders
 from relay.radio import Gate, Radio
+from relay.slots import Slots
 from relay.troubles import Troubles
 from relay.uplink import Connected, Event, Lost, Taken, Uplink
 
@@ -30,11 +33,15 @@ STATUS_S = 1.0
 class Service:
     """One relay in one home. `run` returns when `stop` was called."""
 
-    def __init__(self, at_home: RelayHome, config: RelayConfig) -> None:
-        """Take the home, the radio's port and the spool; the radio listens from here on.
+    def __init__(self, at_home: RelayHome, config: RelayConfig, slots: Slots) -> None:
+        """Take the radio's port and the spool; the radio listens from here on.
+
+        Args:
+            at_home: a home whose lock we hold.
+            config: what to do.
+            slots: where that came from.
 
         Raises:
-            Locked: another relay runs in this home.
             Misconfigured: credentials, roster, port or folder are not as they must be.
         """
         self._folder, self._config = at_home.folder, config
@@ -44,23 +51,36 @@ class Service:
         self._credentials = Credentials(config.credentials)
         self._roster_stamp = _stamp(self._credentials)
         self._roster = self._credentials.roster()
-        key = self._credentials.signing_key("relay")
-        _check_enrolled(self._roster, config.name, key)
-        self._lock = home.lock(self._folder, "relay")
+        self._key = self._credentials.signing_key("relay")
+        _check_enrolled(self._roster, config.name, self._key)
         self._radio = Radio(config.radio_host, config.radio_port, Gate(self._roster), self._clock)
         self._radio.start()
         self._custody = Custody(
-            at_home, config, key, self._roster.event_id, self._troubles, self._clock.now_s()
+            at_home, config, self._key, self._roster.event_id, self._troubles, self._clock.now_s()
         )
         self._happened = threading.Event()
         self._broker = Broker(config.broker_host, config.broker_port, config.broker_tls)
-        heard_topics = [(topics.ack(config.name), 0)]
-        self._uplink = Uplink(
-            config.name, self._broker, self._credentials, heard_topics, self._happened
+        self._slots = slots
+        self._orders = Orders(
+            slots, self._custody.boot, config.trial_s, self._troubles, clock.monotonic_s()
         )
+        self._hears: dict[str, Callable[[bytes], None]] = {
+            topics.ack(config.name): self._acknowledge,
+            topics.seen(config.name): self._seen,
+            topics.node(config.name): self._orders.offer,
+        }
+        self._uplink = Uplink(
+            config.name, self._broker, self._credentials,
+            [(topic, 1) for topic in self._hears], self._happened,
+        )  # fmt: skip
         self._stopping = False
         self._connected = False
-        self._acks_refused: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
+
+    @property
+    def restart(self) -> bool:
+        """Whether `run` ended so that another configuration can be run."""
+        return self._orders.restart
 
     def stop(self) -> None:
         """End `run` soon; safe in a signal handler."""
@@ -72,7 +92,7 @@ class Service:
         self._uplink.start()
         self._log.info("relay runs", boot=self._custody.boot, radio_port=self._radio.port)
         status_due_s = clock.monotonic_s()
-        while not self._stopping:
+        while not self._stopping and not self._orders.restart:
             self._happened.wait(_TURN_S)
             self._happened.clear()
             now_s = clock.monotonic_s()
@@ -81,6 +101,7 @@ class Service:
             if each_second:
                 status_due_s = now_s + STATUS_S
                 self._renew_roster()
+                self._orders.look(now_s)
                 trouble = self._troubles.for_the_operator
                 self._write_status("misconfigured" if trouble else "running")
         self._radio.stop()
@@ -98,6 +119,8 @@ class Service:
         while self._connected and (bundle := self._custody.next(now_s)):
             send, message = bundle
             self._uplink.send(lane[send.live], message, send.key)
+        if self._connected and (number := self._orders.beat(now_s)):
+            self._uplink.send(topics.heartbeat(self._config.name), self._heartbeat(number))
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Connected):
@@ -116,17 +139,47 @@ class Service:
             else:
                 self._troubles.clear("lane")
         else:
-            self._acknowledge(event.payload)
+            self._hear(event.topic, event.payload)
+
+    def _hear(self, topic: str, message: bytes) -> None:
+        """What the truck says, if it was the truck that said so; everything else is counted."""
+        hears = self._hears.get(topic)
+        if hears is None:
+            return
+        try:
+            hears(message)
+        except Refused as error:
+            self._refused[error.reason.value] += 1
+        except Misconfigured as error:
+            self._troubles.set("slots", error)
 
     def _acknowledge(self, message: bytes) -> None:
-        """Let go of what the truck has made durable, if it was the truck that said so."""
-        roster = self._roster
-        try:
-            ack = decode_ack(message, self._config.name, roster.truck_sign_public, roster.event_id)
-        except Refused as error:
-            self._acks_refused[error.reason.value] += 1
-            return
-        self._custody.acknowledge(ack)
+        truck, event = self._roster.truck_sign_public, self._roster.event_id
+        self._custody.acknowledge(decode_ack(message, self._config.name, truck, event))
+
+    def _seen(self, message: bytes) -> None:
+        truck, event = self._roster.truck_sign_public, self._roster.event_id
+        self._orders.seen(decode_seen(message, self._config.name, truck, event))
+
+    def _heartbeat(self, number: int) -> bytes:
+        """What we say of ourselves now."""
+        slot, spool = self._slots.current, self._custody.spool.status()
+        beat = Heartbeat(
+            relay=self._config.name,
+            boot=self._custody.boot,
+            number=number,
+            at_us=self._clock.now_us(),
+            digest=slot.digest if slot else "",
+            version=slot.node.version if slot else 0,
+            slot=slot.name if slot else "",
+            on_trial=self._slots.on_trial,
+            roster_version=self._roster.version,
+            certificate_to_s=_certificate_to_s(self._credentials),
+            heard_at_us=self._radio.heard_at_us,
+            spool_bytes=spool["bytes"],
+            spool_bytes_max=spool["bytes_max"],
+        )
+        return encode_heartbeat(beat, self._key, self._roster.event_id)
 
     def _renew_roster(self) -> None:
         """Take a newer roster from the credentials folder, if one was laid there."""
@@ -162,25 +215,14 @@ class Service:
             "boot": self._custody.boot,
             "radio_port": self._radio.port,
             "heard": self._radio.counts(),
+            "heard_at_s": self._radio.heard_at_us / 1e6,
             "heard_distinct": self._custody.spool.counts.heard_distinct,
             "spool": self._custody.spool.status(),
-            "uplink": self._custody.sent() | {"acks_refused": dict(self._acks_refused)},
+            "uplink": self._custody.sent() | {"acks_refused": dict(self._refused)},
+            "configuration": self._slots.status(),
             "roster_version": self._roster.version,
             "at_s": self._clock.now_s(),
         }
-
-
-def run_relay(at_home: RelayHome, config: RelayConfig) -> None:
-    """Run a relay until SIGTERM or SIGINT.
-
-    Raises:
-        Locked: another relay runs in this home.
-        Misconfigured: something the operator has to mend first.
-    """
-    service = Service(at_home, config)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: service.stop())
-    service.run()
 
 
 def _stamp(credentials: Credentials) -> tuple[int, ...]:
@@ -190,6 +232,14 @@ def _stamp(credentials: Credentials) -> tuple[int, ...]:
     except OSError:
         return ()
     return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+def _certificate_to_s(credentials: Credentials) -> int:
+    """0 where there is none: the key stick may be out, or the broker needs none."""
+    try:
+        return credentials.certificate_to_s()
+    except Misconfigured:
+        return 0
 
 
 def _check_enrolled(roster: Roster, name: str, key: SigningKey) -> None:

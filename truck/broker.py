@@ -82,12 +82,13 @@ def mosquitto_config(
 
 
 def mosquitto_acl(truck: str) -> str:
-    """The ACL text: the truck reads all lanes, writes acknowledgements, heads, the roster."""
+    """The ACL text: the truck reads all lanes, writes what relays and the cloud copy hear."""
     return (
-        f"user {truck}\ntopic read up/#\ntopic write ack/#\ntopic write head/#\n"
-        "topic write roster\n\n"
-        "pattern write up/l/%u\npattern write up/b/%u\n"  # two topics, so two retained at most
-        "pattern read ack/%u\npattern read head/#\n"
+        f"user {truck}\ntopic read up/#\ntopic write ack/#\ntopic write seen/#\n"
+        "topic write node/#\ntopic write head/#\ntopic write roster\n\n"
+        "pattern write up/l/%u\npattern write up/b/%u\n"  # four topics, so four retained at most
+        "pattern write up/f/%u\npattern write up/h/%u\n"
+        "pattern read ack/%u\npattern read seen/%u\npattern read node/%u\npattern read head/#\n"
         "pattern read roster\n"
     )
 

@@ -15,7 +15,7 @@ from hardware import clock, home
 from hardware.completeness import exit_code
 from hardware.errors import Exit, Misconfigured, TruckError
 from hardware.keys import Credentials, read_key
-from truck import replay_cli, rulings_cli, tables
+from truck import nodes_cli, replay_cli, rulings_cli, tables
 from truck.config import TruckConfig, TruckHome, new_epoch
 from truck.packs.cli import app as pack_app
 from truck.stage.cli import app as stage_app
@@ -26,6 +26,7 @@ app = typer.Typer(
     help="The truck at the finish line: proves, journals, computes, stores and shows.\n\n"
     "Begin with `truck demo`; for a race, `truck init`, then `truck run`.",
 )
+app.add_typer(nodes_cli.app, name="node")
 app.add_typer(stage_app, name="stage")
 app.add_typer(pack_app, name="pack")
 app.add_typer(rulings_cli.app)

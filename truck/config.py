@@ -114,6 +114,11 @@ class TruckHome:
         return self.folder / "packs"
 
     @property
+    def nodes(self) -> Path:
+        """Signed configurations of relays, one file a name."""
+        return self.folder / "nodes"
+
+    @property
     def run(self) -> Path:
         """What only lives while the truck does."""
         return self.folder / "run"

@@ -57,7 +57,11 @@ class Intake:
         self._wake = threading.Event()
         self._roster = b""
         self.is_connected = False
+        self.connections = 0
+        """How often the broker took us; what it keeps for others it has to be told each time."""
         self.last_error = ""
+        self.on_heartbeat: Callable[[str, bytes], None] = lambda _topic, _message: None
+        """Told of each heartbeat, on the network's thread."""
         client = Client(
             CallbackAPIVersion.VERSION2, "truck", protocol=MQTTProtocolVersion.MQTTv5,
             manual_ack=True,
@@ -133,6 +137,10 @@ class Intake:
         if self.is_connected:
             self._client.publish(topics.ROSTER, signed, qos=1, retain=True)
 
+    def publish(self, topic: str, message: bytes, *, retain: bool = False) -> None:
+        """Say something to a relay; what is to be retained goes with QoS 1."""
+        self._client.publish(topic, message, qos=1 if retain else 0, retain=retain)
+
     def _on_connect(
         self, client: Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Any
     ) -> None:
@@ -143,6 +151,8 @@ class Intake:
         client.subscribe(topics.UP, options=lanes)
         if self._roster:
             client.publish(topics.ROSTER, self._roster, qos=1, retain=True)
+
+        self.connections += 1
         self.is_connected, self.last_error = True, ""
 
     def _on_disconnect(
@@ -155,6 +165,10 @@ class Intake:
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         if message.qos == 0:
             return  # relays never send it, and no window of the broker bounds it
+        if topics.is_heartbeat(message.topic):  # says nothing that a journal has to keep
+            self.on_heartbeat(message.topic, bytes(message.payload))
+            self._client.ack(message.mid, message.qos)
+            return
         # an exception here would end paho's thread, so nothing is judged here
         arrived = Message(message.topic, bytes(message.payload), self._now_us())
         self._arrived.append(Arrival(arrived, message.mid, message.qos))

@@ -32,6 +32,7 @@ from truck.intake import Intake
 from truck.keeper import Keeper
 from truck.latency import Latency
 from truck.live import Live
+from truck.nodes import Nodes
 from truck.opening import Progress, TruckKeys, begin, open_truck, remember
 from truck.pipeline import Pipeline
 from truck.questions import Answers, Questions, text_of_stage
@@ -97,6 +98,11 @@ class Service:
             self._broker.listener, self._credentials, view.roster.event_id, truck_keys.signing,
             now_us,
         )  # fmt: skip
+        self._nodes = Nodes(
+            folder.nodes, lambda: self._pipeline.roster, self._credentials.authority(),
+            truck_keys.signing, self._intake, self.alarms,
+        )  # fmt: skip
+        self._intake.on_heartbeat = self._nodes.arrived
         self._custody = Custody(
             journal, self._pipeline, self._intake, self._handover, self.alarms, now_us,
             config.free_bytes_min,
@@ -224,6 +230,7 @@ class Service:
                 "view_records": self._keeper.behind_records,
             },
             **self._screen.fares(),
+            "relays": self._nodes.rows(self._custody, self._clock),
             "rulings": self._desk.in_force(),
             "notes": self.notes,
         }
@@ -279,6 +286,7 @@ class Service:
     def _supervise(self) -> None:
         """Once a second: the broker lives, the link to it holds, the status is written."""
         self._intake.keep_alive()
+        self._nodes.turn()
         if not self._broker.is_running():
             self.alarms.set("broker", "the broker ended; it is started again", "Nothing to do.")
             try:

@@ -94,7 +94,10 @@ def print_status(console: Console, document: dict[str, Any], *, running: bool) -
     for relay in document["relays"]:
         age_s = relay["last_heard_age_s"]
         heard = "never heard" if age_s is None else f"last heard {age_s} s ago"
-        console.print(f"relay {relay['name']}: {heard}, {relay['backfill']} bundles late")
+        console.print(
+            f"relay {relay['name']}: {heard}, {relay['backfill']} bundles late; {_node(relay)}",
+            highlight=False,
+        )
     cloud = document["cloud"]
     if "sealed" in cloud:
         console.print(
@@ -115,6 +118,22 @@ def print_rebuild(console: Console, document: dict[str, Any]) -> None:
     for name, made in document["tables"].items():
         table.add_row(name, f"{made['rows']:,}", made["digest"])
     console.print(table)
+
+
+def _node(relay: dict[str, Any]) -> str:
+    """What a relay's heartbeat says of it."""
+    if relay["roster_version"] is None:
+        return "no heartbeat"
+    days = relay["certificate_days"]
+    life = "no certificate" if days is None else f"certificate {days} days"
+    config = "settings file"
+    if relay["config_digest"]:
+        trial = ", on trial" if relay["on_trial"] else ""
+        config = (
+            f"version {relay['config_version']} {relay['config_digest'][:12]} in slot "
+            f"{relay['slot']}{trial}"
+        )
+    return f"{config}; roster {relay['roster_version']}; {life}"
 
 
 def print_complete(console: Console, found: dict[str, Any]) -> None:

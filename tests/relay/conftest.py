@@ -24,6 +24,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from hardware import home as homes
 from hardware.authority import create_event
 from hardware.bundle import Ack, Acked, Bundle, decode_bundle, digest_of, encode_ack
+from hardware.heartbeat import Heartbeat, Seen, decode_heartbeat, encode_seen
 from hardware.keys import Credentials
 from hardware.packet import SUITE_CLEAR, Fix, Header, encode_body, kid_of
 from hardware.roster import Roster
@@ -69,6 +70,8 @@ class Truck:
 
     def __init__(self, event: Event, port: int, *, acks: bool = True) -> None:
         self.acks = acks
+        self.confirms = True
+        self.beats: list[Heartbeat] = []
         self.arrived: list[tuple[bool, Bundle]] = []
         self.messages: dict[tuple[int, int], set[bytes]] = collections.defaultdict(set)
         self._event = event
@@ -89,11 +92,24 @@ class Truck:
     def _on_message(self, client: mqtt.Client, userdata: object, message: mqtt.MQTTMessage) -> None:
         _, lane, relay = message.topic.split("/")
         public = self._event.roster.relay_key(relay).sign_public
+        if lane == "h":
+            self._on_heartbeat(message.payload, relay, public)
+            return
         bundle = decode_bundle(message.payload, relay, public, self._event.roster.event_id)
         self.arrived.append((lane == "l", bundle))
         self.messages[bundle.boot, bundle.number].add(bytes(message.payload))
         if self.acks:
             self.ack(Acked(bundle.boot, bundle.number, digest_of(message.payload)))
+
+    def _on_heartbeat(self, message: bytes, relay: str, public: bytes) -> None:
+        beat = decode_heartbeat(message, relay, public, self._event.roster.event_id)
+        self.beats.append(beat)
+        if self.confirms:
+            self.confirm(Seen(relay, beat.boot, beat.number, beat.digest))
+
+    def confirm(self, seen: Seen) -> None:
+        key, event = self._event.truck_key, self._event.roster.event_id
+        self.client.publish(f"seen/{seen.relay}", encode_seen(seen, key, event), qos=0)
 
     def ack(self, *bundles: Acked) -> None:
         key, event = self._event.truck_key, self._event.roster.event_id

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from truck.broker import mosquitto_acl
+
 
 def wait_until(holds: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
     end = time.monotonic() + seconds
@@ -31,10 +33,7 @@ class Broker:
         self._command = [str(program), "-c", str(folder / "mosquitto.conf")]
         self._log = (folder / "mosquitto.log").open("ab")
         self._process: subprocess.Popen[bytes] | None = None
-        (folder / "acl").write_text(
-            "user truck\ntopic read up/#\ntopic write ack/#\n"
-            "pattern write up/+/%u\npattern read ack/%u\n"
-        )
+        (folder / "acl").write_text(mosquitto_acl("truck"))
         (folder / "acl").chmod(0o700)
         lines = [
             f"listener {self.port} 127.0.0.1",

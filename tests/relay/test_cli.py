@@ -15,6 +15,7 @@ from hardware.errors import Exit, Misconfigured, TruckError
 from relay.config import RelayConfig
 from relay.home import RelayHome
 from relay.service import Service
+from relay.slots import Slots, Whose
 
 
 def refused(done, code, *words):
@@ -116,8 +117,10 @@ def test_credentials_that_are_missing_or_wrong_are_named(
     folder, home = own_event.credentials, RelayHome(relay.home)
 
     def refuses(code, words):
+        config = load(home, {"credentials": folder})
+        slots = Slots(home.folder, Whose(b"", "", config.name), has_settings=True)
         with pytest.raises(TruckError, match=words) as refused:
-            Service(home, load(home, {"credentials": folder}))
+            Service(home, config, slots)
         assert refused.value.exit_code == code
 
     (folder / "relay.key").write_text("short\n")

@@ -214,7 +214,7 @@ def test_without_tls_it_speaks_to_the_small_broker_on_loopback(event, relay, sma
     client.on_message = store
     client.connect("127.0.0.1", small_broker)
     client.loop_start()
-    client.subscribe("up/+/+", qos=1)
+    client.subscribe([("up/l/+", 1), ("up/b/+", 1)])
     relay.settings |= {"RELAY_BROKER_TLS": "false", "RELAY_BROKER_PORT": str(small_broker)}
     relay.start()
     sent = relay.hear(*(event.packet(1, seq) for seq in range(5)))
