@@ -18,6 +18,7 @@ from hardware import (
     event_cli,
     keys,
     ledger_cli,
+    node_cli,
     packet,
     roster_cli,
     sealing,
@@ -46,6 +47,7 @@ app.add_typer(event_cli.app, name="event")
 app.add_typer(roster_cli.app, name="roster")
 app.add_typer(ledger_cli.app, name="ledger")
 app.add_typer(enroll_cli.app, name="enroll")
+app.add_typer(node_cli.app, name="config")
 app.add_typer(simulator.app)
 
 RideFiles = Annotated[

@@ -83,7 +83,7 @@ def until(holds: Callable[[], bool], nodes: Nodes) -> None:
         time.sleep(0.05)
 
 
-def a_node(event: Event, **fields: object) -> bytes:
+def a_node(event: Event, /, **fields: object) -> bytes:
     authority = SigningKey(read_key(event.folder / "authority.key", "authority key"))
     whose = {"event": event.roster.event, "name": RELAY, "serial": "SN1", "version": 2}
     where = {
