@@ -15,7 +15,7 @@ from hardware import clock, home
 from hardware.completeness import exit_code
 from hardware.errors import Exit, Misconfigured, TruckError
 from hardware.keys import Credentials, read_key
-from truck import nodes_cli, replay_cli, rulings_cli, tables
+from truck import nodes_cli, replay_cli, rulings_cli, tables, tokens_cli
 from truck.config import TruckConfig, TruckHome, new_epoch
 from truck.packs.cli import app as pack_app
 from truck.stage.cli import app as stage_app
@@ -31,6 +31,7 @@ app.add_typer(stage_app, name="stage")
 app.add_typer(pack_app, name="pack")
 app.add_typer(rulings_cli.app)
 app.add_typer(replay_cli.app)
+app.add_typer(tokens_cli.app)
 HomeArgument = Annotated[Path, typer.Argument(metavar="HOME", help="The truck's home folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 _STALE_S = 5.0

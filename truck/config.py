@@ -83,6 +83,7 @@ class TruckHome:
     truck.toml   settings          journal/   the truth
     view.duckdb  made from it      outbox/    sealed batches on their way
     packs/       stage packs       status.json, lock
+    tokens/      records of them   audit.jsonl, audit.head
     run/         broker's files, truck.sock
     """
 
@@ -117,6 +118,11 @@ class TruckHome:
     def nodes(self) -> Path:
         """Signed configurations of relays, one file a name."""
         return self.folder / "nodes"
+
+    @property
+    def tokens(self) -> Path:
+        """What is kept of each token that was made."""
+        return self.folder / "tokens"
 
     @property
     def run(self) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hardware_command import hardware, refused
 
-from hardware import flash_ledger
+from hardware import chained_log
 from hardware.errors import Damaged, Locked, NotInitialised
 from hardware.flash_ledger import Entry, append, examine, read
 
@@ -159,7 +159,7 @@ def test_a_killed_writer_leaves_a_ledger_that_goes_on(tmp_path) -> None:
 
 
 def test_a_writer_that_never_ends_is_named(event, monkeypatch) -> None:
-    monkeypatch.setattr(flash_ledger, "_LOCK_WAIT_S", 0.05)
+    monkeypatch.setattr(chained_log, "_LOCK_WAIT_S", 0.05)
     with (event / "ledger.lock").open("r+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(Locked, match="another process"):
