@@ -22,8 +22,10 @@ class BlockDevice:
     media. Reads go past the page cache, so they tell what is on the card.
     """
 
-    def __init__(self, disk: disks.Disk, sysfs: Path = disks.SYSFS) -> None:
-        """Open the disk that was looked at.
+    def __init__(
+        self, disk: disks.Disk, sysfs: Path = disks.SYSFS, read_only: bool = False
+    ) -> None:
+        """Open the disk that was looked at; where it is to be written, for us alone.
 
         Raises:
             Unsafe: it is another one by now, or in use.
@@ -31,19 +33,19 @@ class BlockDevice:
         """
         self._disk = disk
         self._sysfs = sysfs
+        self.size_bytes = disk.size_bytes
         flags = os.O_NOFOLLOW | os.O_CLOEXEC
+        self._in = os.open(disk.path, flags | os.O_RDONLY | os.O_DIRECT)
+        self._out = -1
+        if read_only:
+            return
         try:
             self._out = os.open(disk.path, flags | os.O_RDWR | os.O_EXCL)
         except OSError as error:
+            self.close()
             if error.errno == errno.EBUSY:
                 raise Unsafe(f"{disk.path} is in use", "Unmount it.") from error
             raise
-        try:
-            self._in = os.open(disk.path, flags | os.O_RDONLY | os.O_DIRECT)
-        except OSError:
-            os.close(self._out)
-            raise
-        self.size_bytes = disk.size_bytes
 
     def __enter__(self) -> "BlockDevice":
         try:
@@ -63,8 +65,9 @@ class BlockDevice:
 
     def close(self) -> None:
         """Give the card back."""
-        os.close(self._out)
         os.close(self._in)
+        if self._out >= 0:
+            os.close(self._out)
 
     def read(self, offset: int, size: int) -> bytes:
         """Bytes from the card itself, not from memory."""
@@ -92,7 +95,7 @@ class BlockDevice:
     def _check(self) -> None:
         now = disks.look(Path(self._disk.path), self._sysfs)
         disks.check_same(self._disk, now)
-        for descriptor in (self._out, self._in):
+        for descriptor in (self._in, self._out) if self._out >= 0 else (self._in,):
             number = os.fstat(descriptor).st_rdev
             size = bytearray(8)
             fcntl.ioctl(descriptor, _BLKGETSIZE64, size)
