@@ -16,6 +16,7 @@ from hardware import (
     clock,
     enroll_cli,
     event_cli,
+    flash_cli,
     keys,
     ledger_cli,
     node_cli,
@@ -48,6 +49,7 @@ app.add_typer(roster_cli.app, name="roster")
 app.add_typer(ledger_cli.app, name="ledger")
 app.add_typer(enroll_cli.app, name="enroll")
 app.add_typer(node_cli.app, name="config")
+app.add_typer(flash_cli.app)
 app.add_typer(simulator.app)
 
 RideFiles = Annotated[

@@ -6,14 +6,15 @@ alike. One that fails does not stop the others.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from hardware import flash_ledger
+from hardware.authority import newest_roster
 from hardware.clock import Clock
-from hardware.enrolment_desk import new_token
+from hardware.enrolment_desk import TOKEN_VALID_S, new_token, tokens
 from hardware.errors import Damaged, Misconfigured, NotInitialised, TruckError, Unsafe
 from hardware.flash_ledger import Entry
 from hardware.fleet import Plan, seed_of
@@ -22,6 +23,19 @@ from hardware.transponders import Flashed, State
 
 AT_ONCE = 8
 _PROVEN = "read back past the cache, every byte the same, COMMIT last"
+
+
+class Watch(Protocol):
+    """Who hears how a batch goes."""
+
+    def expect(self, devices: int) -> None:
+        """So many devices more belong to the batch."""
+
+    def wrote(self, target: str, done: int, total: int) -> None:
+        """Bytes of one device are done, of so many in all; called from its thread."""
+
+    def told(self, flashed: Flashed) -> None:
+        """A device has ended."""
 
 
 class Job(NamedTuple):
@@ -36,40 +50,31 @@ class Batch:
 
     Args:
         event: the event's folder.
-        plans: the signed configurations of all relays of the sheet.
         by: who of the crew does it.
         clock: for ledger lines and tokens.
-        wrote: told of target, bytes done now and bytes in all, from several threads.
+        watch: hears how it goes.
     """
 
-    def __init__(
-        self,
-        event: Path,
-        plans: Sequence[Plan],
-        *,
-        by: str,
-        clock: Clock,
-        wrote: Callable[[str, int, int], None],
-    ) -> None:
-        self._event, self._plans, self._by, self._clock = event, plans, by, clock
-        self._wrote = wrote
+    def __init__(self, event: Path, *, by: str, clock: Clock, watch: Watch) -> None:
+        self._event, self._by, self._clock, self._watch = event, by, clock, watch
         self._ledger = threading.Lock()
+        self._roster, _ = newest_roster(event)
 
-    def flash(self, jobs: Iterable[Job], told: Callable[[Flashed], None]) -> list[Flashed]:
-        """Flash all jobs, up to eight at once; `told` hears of each as it ends, in this thread."""
+    def flash(self, jobs: Iterable[Job]) -> list[Flashed]:
+        """Flash all jobs, up to eight at once."""
         results = []
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for done in as_completed([pool.submit(self._one, job) for job in jobs]):
                 results.append(done.result())
-                told(results[-1])
+                self._watch.told(results[-1])
         return results
 
     def _one(self, job: Job) -> Flashed:
         target, plan = job
         try:
             token = new_token(self._event, plan.member.name, self._clock.now_s())
-            files = seed_of(self._event, plan, token)
-            target.write(files, lambda done, total: self._wrote(target.name, done, total))
+            files = seed_of(self._event, plan, token, self._roster)
+            target.write(files, lambda done, total: self._watch.wrote(target.name, done, total))
             entry = self._entry(job, image_digest(files))
             with self._ledger:
                 flash_ledger.append(self._event, [entry])
@@ -99,8 +104,54 @@ class Batch:
         )
 
 
-def proven_relays(event: Path, plans: Sequence[Plan]) -> dict[str, Entry]:
+def flash_relays(
+    event: Path,
+    plans: Sequence[Plan],
+    targets: Sequence[Target],
+    image: Path | None,
+    *,
+    only: Sequence[str],
+    resume: bool,
+    by: str,
+    clock: Clock,
+    watch: Watch,
+) -> list[Flashed]:
+    """Make cards of relays, or an image of each.
+
+    Args:
+        event: the event's folder.
+        plans: the signed configurations of the sheet's relays.
+        targets: cards and mounts, each looked at.
+        image: a folder for images, or one file; None where cards are made.
+        only: names or serials; empty for whichever are next.
+        resume: leave alone the images that are proven. Cards are always dealt to what is not.
+        by: who of the crew does it.
+        clock: for ledger lines and tokens.
+        watch: hears how it goes.
+
+    Raises:
+        Unsafe, Misconfigured: see `deal_cards` and `deal_images`; nothing was written.
+        Damaged: the ledger was changed.
+    """
+    chosen = wanted(plans, only)
+    proven = proven_relays(event, plans, clock.now_s())
+    kept: list[Flashed] = []
+    if image is None:
+        jobs = deal_cards(targets, chosen, proven, named=bool(only) and not resume)
+    else:
+        jobs, kept = deal_images(image, chosen, proven, resume)
+    watch.expect(len(jobs) + len(kept))
+    for done in kept:
+        watch.told(done)
+    batch = Batch(event, by=by, clock=clock, watch=watch)
+    return kept + batch.flash(jobs)
+
+
+def proven_relays(event: Path, plans: Sequence[Plan], now_s: float) -> dict[str, Entry]:
     """The newest ledger entry of each relay that is proven with its configuration of now, by name.
+
+    One whose token has run out, or for whom another card was begun since, is not proven any more:
+    a node that starts from such a card could not enrol.
 
     Raises:
         Damaged: the ledger was changed.
@@ -115,11 +166,14 @@ def proven_relays(event: Path, plans: Sequence[Plan]) -> dict[str, Entry]:
             f"`hardware ledger verify {event}`"
         )
     newest = {entry.name: entry for entry in ledger.entries if entry.role == "relay"}
+    begun_s = {token.name: token.expires_s - TOKEN_VALID_S for token, _ in tokens(event)}
     digests = {plan.member.name: (plan.member.serial, plan.digest) for plan in plans}
     return {
         name: entry
         for name, entry in newest.items()
         if digests.get(name) == (entry.serial, entry.config_sha256)
+        and begun_s.get(name, 0.0) <= entry.at_s
+        and entry.at_s > now_s - TOKEN_VALID_S
     }
 
 
@@ -184,7 +238,7 @@ def deal_images(
     Raises:
         Misconfigured: one file for several relays.
     """
-    if path.suffix == ".img" and not path.is_dir():
+    if is_one_file(path):
         if len(plans) != 1:
             raise Misconfigured(f"{path} is one file for {len(plans)} relays", "Name --only one.")
         places = [path]
@@ -201,6 +255,11 @@ def deal_images(
         else:
             jobs.append(Job(image, plan))
     return jobs, kept
+
+
+def is_one_file(path: Path) -> bool:
+    """Whether --image names one image and no folder of them."""
+    return path.suffix == ".img" and not path.is_dir()
 
 
 def carries(target: Target, entry: Entry) -> bool:

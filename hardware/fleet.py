@@ -129,17 +129,22 @@ def node_path(event: Path, name: str) -> Path:
     return event / "nodes" / f"{name}.json"
 
 
-def seed_of(event: Path, plan: Plan, token: bytes) -> dict[str, bytes]:
-    """The files of a relay's card, with the event's newest roster.
+def seed_of(event: Path, plan: Plan, token: bytes, roster: bytes) -> dict[str, bytes]:
+    """The files of a relay's card.
+
+    Args:
+        event: the event's folder.
+        plan: with its configuration signed.
+        token: 32 bytes.
+        roster: the event's newest, as signed.
 
     Raises:
         Misconfigured: its configuration is not signed, or a file is missing or too large.
     """
     if plan.envelope is None:
         raise Misconfigured(f"{plan.member.name} is not signed yet", "Sign the fleet first.")
-    signed, roster = newest_roster(event)
     return seed_files(
-        event=roster.event,
+        event=plan.node.event,
         name=plan.member.name,
         serial=plan.member.serial,
         config_version=plan.node.version,
@@ -147,7 +152,7 @@ def seed_of(event: Path, plan: Plan, token: bytes) -> dict[str, bytes]:
         token=token,
         authority_public=keys.read_key(event / "authority.pub", "authority public key"),
         ca_certificate=keys.read_file(event / "ca.crt", "certificate of the event's CA"),
-        roster=signed,
+        roster=roster,
     )
 
 

@@ -24,7 +24,7 @@ from hardware.card import (
     write_card,
 )
 from hardware.disks import Disk, check_card, disk_of_mount, look, system_uses
-from hardware.errors import Damaged, Misconfigured, Unsafe
+from hardware.errors import Damaged, Misconfigured, TruckError, Unsafe
 from hardware.fat import Volume, make_volume, read_volume
 from hardware.seed import COMMIT, FILES, Seed, read_seed
 from hardware.seed_folder import read_seed_files, write_seed_folder
@@ -81,8 +81,13 @@ class Card:
 
     def look(self) -> None:
         """See `Target`; from here on another card in the same reader is refused."""
-        self._disk = look(self.path)
-        check_card(self._disk, CARD_BYTES_MIN, CARD_BYTES_MAX, self.meant)
+        self._looked()
+
+    def _looked(self) -> Disk:
+        disk = look(self.path)
+        check_card(disk, CARD_BYTES_MIN, CARD_BYTES_MAX, self.meant)
+        self._disk = disk
+        return disk
 
     def files(self) -> dict[str, bytes]:
         """See `Target`."""
@@ -90,12 +95,11 @@ class Card:
             return files_in_image(read_card(block))
 
     def write(self, files: Mapping[str, bytes], wrote: Callable[[int, int], None]) -> None:
-        """See `Target`; `look` comes first."""
-        if self._disk is None:
-            raise Unsafe(f"{self.path} was not looked at", "Look first.")
+        """See `Target`; a card that could not be looked at before is looked at now."""
+        disk = self._disk or self._looked()
         volume = volume_of(files)
         total = work_bytes(volume)
-        with BlockDevice(self._disk) as block:
+        with BlockDevice(disk) as block:
             write_card(block, volume, lambda size: wrote(size, total))
 
 
@@ -215,7 +219,7 @@ def seed_on(target: Target) -> Seed | None:
     """The seed a target carries now, None where it carries no whole one."""
     try:
         return read_seed(target.files())
-    except (Damaged, OSError):
+    except (TruckError, OSError):
         return None
 
 

@@ -77,13 +77,13 @@ def test_only_a_changed_line_gets_the_next_version(event: Path) -> None:
 
 def test_a_seed_carries_what_was_signed(event: Path) -> None:
     (plan, *_) = sign_fleet(event, plans_of(event))
-    seed = read_seed(seed_of(event, plan, bytes(32)))
+    seed = read_seed(seed_of(event, plan, bytes(32), b"roster"))
     assert (seed.event, seed.name, seed.serial, seed.config_version) == (
         "tour-2027", "moto-1", "R-01", 1,
     )  # fmt: skip
     assert seed.config_sha256 == plan.digest == config_digest(seed.node)
     with pytest.raises(Misconfigured, match="not signed yet"):
-        seed_of(event, plans_of(event, SHEET.replace(",11,", ",15,"))[0], bytes(32))
+        seed_of(event, plans_of(event, SHEET.replace(",11,", ",15,"))[0], bytes(32), b"roster")
 
 
 def test_a_truck_whose_certificate_does_not_name_the_host_is_refused(event: Path) -> None:
