@@ -30,6 +30,9 @@ from hardware.signing import SigningKey, is_signed, sign_document, signed_bytes
 RELAY_TYPE = "application/vnd.truck.enrol-relay+json"
 RELAY_SCHEMA = "truck.enrol-relay/1"
 NONCE_BYTES = 16
+DESK_HOST = "enrol.desk"
+"""The name in the desk's certificate, whatever its address is; no relay has a dot in its own."""
+PATH = "/enrol/1"
 
 
 @dataclass(frozen=True)

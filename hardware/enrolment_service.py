@@ -25,13 +25,11 @@ from hardware import keys
 from hardware.authority import Authority
 from hardware.ca import key_pem, new_tls_key
 from hardware.clock import Clock, monotonic_s
-from hardware.enrolment import RelayRequest
+from hardware.enrolment import DESK_HOST, PATH, RelayRequest
 from hardware.enrolment_desk import Desk
 from hardware.enrolment_request import REQUEST_BYTES_MAX, EnrolmentRefused, Why
 from hardware.errors import Misconfigured, TruckError
 
-DESK_HOST = "enrol.desk"
-PATH = "/enrol/1"
 REFUSAL_SCHEMA = "truck.enrol-refusal/1"
 DEADLINE_S = 10.0
 RATE_HZ = 10.0

@@ -12,11 +12,10 @@ import ssl
 from http.client import HTTPConnection, HTTPException
 from typing import NamedTuple
 
+from hardware.enrolment import DESK_HOST, PATH
 from hardware.errors import Exit, Misconfigured, TruckError, Unavailable
 from hardware.node import Address
 
-DESK_HOST = "enrol.desk"
-PATH = "/enrol/1"
 _WAIT_S = 10.0
 _ANSWER_BYTES_MAX = 8 << 20
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME; Python's ssl has no name for it

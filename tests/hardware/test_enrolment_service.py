@@ -16,13 +16,13 @@ import pytest
 from hardware import clock, enrolment_service, keys
 from hardware.authority import create_event, newest_roster, open_authority
 from hardware.ca import new_tls_key
-from hardware.enrolment import make_relay_request
+from hardware.enrolment import DESK_HOST, PATH, make_relay_request
 from hardware.enrolment_desk import new_token
 from hardware.enrolment_service import EnrolmentService, Rate
 from hardware.errors import Misconfigured, Unavailable
 from hardware.node import Address
 from hardware.signing import SigningKey
-from relay.desk import DESK_HOST, PATH, DeskRefused, ask_desk
+from relay.desk import DeskRefused, ask_desk
 
 
 class Open:
