@@ -40,7 +40,14 @@ def first_boot(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Misconfigured(f"cannot make {folder}: {error.strerror}", "Choose another.") from error
-    _held = home.take_lock(folder / "first-boot.lock", f"another first boot runs in {folder}")
+    held = home.take_lock(folder / "first-boot.lock", f"another first boot runs in {folder}")
+    try:
+        _enrol(folder, seed, answer, seconds)
+    finally:
+        home.release_lock(held)
+
+
+def _enrol(folder: Path, seed: Path, answer: Path | None, seconds: float) -> None:
     if not seed.is_dir() or not any(seed.iterdir()):
         identity = home.load_settings(RelayIdentity, RelayHome(folder).config, {})
         _say(f"there is no card in {seed}; {folder} is the home of {identity.name!r} and stays it")

@@ -12,6 +12,7 @@ from hardware import keys
 from hardware.errors import Misconfigured, Refused, TruckError
 from hardware.keys import Credentials
 from hardware.roster import Roster, check_newer, open_roster
+from relay.radio import Gate
 from relay.troubles import Troubles
 
 
@@ -33,37 +34,41 @@ class RosterWatch:
         self._stamp = self._stamp_now()
         self.current = credentials.roster()
         check_enrolled(self.current, name, sign_public)
+        self.gate = Gate(self.current)
+        """What the radio lets pass; it goes by the roster in force from the moment it is."""
         self.refused: Counter[str] = Counter()
         self.may_speak = True
         """Whether the roster in force still lets this relay speak."""
 
-    def look(self) -> bool:
-        """Take the folder's roster if one was laid there; whether it is another one now."""
+    def look(self) -> None:
+        """Take the folder's roster, if another one was laid there."""
         stamp = self._stamp_now()
         if stamp == self._stamp:
-            return False
+            return
         self._stamp = stamp
         try:
-            return self._take(self._credentials.roster())
+            offered = self._credentials.roster()
+            check_newer(self.current, offered)
         except TruckError as error:
             self._troubles.set("roster", error)
-            return False
+        else:
+            self._take(offered)
 
-    def offer(self, signed: bytes) -> bool:
-        """Take a roster that the broker brought; whether it is another one now."""
+    def offer(self, signed: bytes) -> None:
+        """Take a roster that the broker brought, if it is newer."""
         try:
             offered = open_roster(signed, self._authority)
             if offered == self.current:
-                return False
+                return
             check_newer(self.current, offered)
         except Refused as error:
             self._refuse(error.reason.value, error)
-            return False
+            return
         except Misconfigured as error:
             same = offered.event == self.current.event
             older = same and offered.version < self.current.version
             self._refuse("older" if older else "fork" if same else "foreign", error)
-            return False
+            return
         try:
             keys.write_file(self._credentials.folder / "roster.json", signed, 0o644)
             self._stamp = self._stamp_now()
@@ -71,14 +76,13 @@ class RosterWatch:
             self._troubles.set("roster-kept", error)
         else:
             self._troubles.clear("roster-kept")
-        return self._take(offered)
+        self._take(offered)
 
-    def _take(self, offered: Roster) -> bool:
-        check_newer(self.current, offered)
+    def _take(self, offered: Roster) -> None:
         self._troubles.clear("roster")
         if offered == self.current:
-            return False
-        self.current = offered
+            return
+        self.current = self.gate.roster = offered
         structlog.get_logger().info("roster taken", version=offered.version)
         try:
             check_enrolled(offered, self._name, self._public)
@@ -88,7 +92,6 @@ class RosterWatch:
         else:
             self.may_speak = True
             self._troubles.clear("enrolment")
-        return True
 
     def _refuse(self, name: str, error: TruckError) -> None:
         self.refused[name] += 1

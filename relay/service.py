@@ -9,17 +9,17 @@ import structlog
 
 from hardware import clock, home, topics
 from hardware.bundle import decode_ack
-from hardware.errors import Misconfigured, Refused, TruckError
+from hardware.errors import Misconfigured, Refused
 from hardware.heartbeat import Heartbeat, decode_seen, encode_heartbeat
 from hardware.keys import Credentials
-from hardware.roster import Roster, check_newer
-from hardware.signing import SigningKey
+from hardware.roster import Roster
 from relay.broker import Broker
 from relay.config import RelayConfig
 from relay.custody import Custody
 from relay.home import RelayHome
 from relay.orders import Orders
-from relay.radio import Gate, Radio
+from relay.radio import Radio
+from relay.roster_watch import RosterWatch
 from relay.slots import Slots
 from relay.troubles import Troubles
 from relay.uplink import Connected, Event, Lost, Taken, Uplink
@@ -49,11 +49,11 @@ class Service:
         self._log = structlog.get_logger()
         self._troubles = Troubles()
         self._credentials = Credentials(config.credentials)
-        self._roster_stamp = _stamp(self._credentials)
-        self._roster = self._credentials.roster()
         self._key = self._credentials.signing_key("relay")
-        _check_enrolled(self._roster, config.name, self._key)
-        self._radio = Radio(config.radio_host, config.radio_port, Gate(self._roster), self._clock)
+        self._rosters = RosterWatch(
+            self._credentials, config.name, self._key.public, self._troubles
+        )
+        self._radio = Radio(config.radio_host, config.radio_port, self._rosters.gate, self._clock)
         self._radio.start()
         self._custody = Custody(
             at_home, config, self._key, self._roster.event_id, self._troubles, self._clock.now_s()
@@ -68,6 +68,7 @@ class Service:
             topics.ack(config.name): self._acknowledge,
             topics.seen(config.name): self._seen,
             topics.node(config.name): self._orders.offer,
+            topics.ROSTER: self._rosters.offer,
         }
         self._uplink = Uplink(
             config.name, self._broker, self._credentials,
@@ -100,7 +101,7 @@ class Service:
             self._turn(now_s, retry=each_second)
             if each_second:
                 status_due_s = now_s + STATUS_S
-                self._renew_roster()
+                self._rosters.look()
                 self._orders.look(now_s)
                 trouble = self._troubles.for_the_operator
                 self._write_status("misconfigured" if trouble else "running")
@@ -116,7 +117,8 @@ class Service:
             self._handle(event)
         self._custody.turn(self._radio.take(), now_s, retry=retry)
         lane = {True: topics.live(self._config.name), False: topics.backfill(self._config.name)}
-        while self._connected and (bundle := self._custody.next(now_s)):
+        speaks = self._connected and self._rosters.may_speak
+        while speaks and (bundle := self._custody.next(now_s)):
             send, message = bundle
             self._uplink.send(lane[send.live], message, send.key)
         if self._connected and (number := self._orders.beat(now_s)):
@@ -181,21 +183,9 @@ class Service:
         )
         return encode_heartbeat(beat, self._key, self._roster.event_id)
 
-    def _renew_roster(self) -> None:
-        """Take a newer roster from the credentials folder, if one was laid there."""
-        stamp = _stamp(self._credentials)
-        if stamp == self._roster_stamp:
-            return
-        self._roster_stamp = stamp
-        try:
-            offered = self._credentials.roster()
-            check_newer(self._roster, offered)
-        except TruckError as error:
-            self._troubles.set("roster", error)
-            return
-        self._troubles.clear("roster")
-        self._roster = self._radio.gate.roster = offered
-        self._log.info("roster taken", version=offered.version)
+    @property
+    def _roster(self) -> Roster:
+        return self._rosters.current
 
     def _write_status(self, state: str) -> None:
         try:
@@ -221,17 +211,9 @@ class Service:
             "uplink": self._custody.sent() | {"acks_refused": dict(self._refused)},
             "configuration": self._slots.status(),
             "roster_version": self._roster.version,
+            "rosters_refused": dict(self._rosters.refused),
             "at_s": self._clock.now_s(),
         }
-
-
-def _stamp(credentials: Credentials) -> tuple[int, ...]:
-    """What changes whenever the roster file does."""
-    try:
-        found = (credentials.folder / "roster.json").stat()
-    except OSError:
-        return ()
-    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _certificate_to_s(credentials: Credentials) -> int:
@@ -240,14 +222,3 @@ def _certificate_to_s(credentials: Credentials) -> int:
         return credentials.certificate_to_s()
     except Misconfigured:
         return 0
-
-
-def _check_enrolled(roster: Roster, name: str, key: SigningKey) -> None:
-    hint = "Fetch the roster and the relay's credentials of this event."
-    try:
-        enrolled = roster.relay_key(name)
-    except Refused as error:
-        what = f"relay {name!r} is not in roster version {roster.version} ({error.reason})"
-        raise Misconfigured(what, hint) from error
-    if enrolled.sign_public != key.public:
-        raise Misconfigured(f"relay.key is not the key of relay {name!r} in the roster", hint)
