@@ -32,6 +32,7 @@ SCHEMA = "truck.seed/1"
 LABEL = "CIDATA"
 COMMIT = "COMMIT"
 MOUNT_POINT = "/media/truck-seed"
+HOME = "/var/lib/truck-relay"
 FOREIGN = ("vendor-data", "vendordata")  # cloud-init would run these too
 FILE_BYTES_MAX = 1 << 20
 _HEADER = b"#cloud-config\n"
@@ -154,7 +155,8 @@ def seed_files(
                 f"{file} for {name} has {len(data)} bytes", f"It may have {FILE_BYTES_MAX}."
             )
     contents = hashlib.sha256(b"".join(hashlib.sha256(d).digest() for d in carried.values()))
-    first_boot = f"relay first-boot {MOUNT_POINT} && systemctl enable --now truck-relay.service"
+    enrol = f"relay first-boot {HOME} --seed {MOUNT_POINT} --seconds 3600"
+    first_boot = f"{enrol} && systemctl enable --now truck-relay.service"
     user_data = {
         "hostname": name,
         "mounts": [[f"LABEL={LABEL}", MOUNT_POINT, "vfat", "ro,nofail,umask=0077", "0", "0"]],
