@@ -18,6 +18,7 @@ from hardware import (
     event_cli,
     flash_cli,
     keys,
+    label_cli,
     ledger_cli,
     node_cli,
     packet,
@@ -47,6 +48,7 @@ app = typer.Typer(
 app.add_typer(event_cli.app, name="event")
 app.add_typer(roster_cli.app, name="roster")
 app.add_typer(ledger_cli.app, name="ledger")
+app.add_typer(label_cli.app)
 app.add_typer(enroll_cli.app, name="enroll")
 app.add_typer(node_cli.app, name="config")
 app.add_typer(flash_cli.app)
