@@ -2,7 +2,7 @@
 
 A NoCloud seed of cloud-init on a FAT volume labelled CIDATA. cloud-init itself reads three files:
 
-    user-data        mounts the volume at every start, runs `relay first-boot` and enables the unit
+    user-data        mounts the volume at every start, and a unit that runs `relay first-boot` then
     meta-data        an instance id that follows from the contents: another card, another first boot
     network-config   every wired port asks for an address
 
@@ -36,6 +36,28 @@ HOME = "/var/lib/truck-relay"
 FOREIGN = ("vendor-data", "vendordata")  # cloud-init would run these too
 FILE_BYTES_MAX = 1 << 20
 _HEADER = b"#cloud-config\n"
+_UNIT_PATH = "/etc/systemd/system/truck-first-boot.service"
+# cloud-init runs its commands once an instance, power cut or not; a unit runs at every start, and
+# so takes another card too. The relay runs as a user of its own: systemd gives it all of its home
+# when the top of it is not its own.
+_UNIT = f"""[Unit]
+Description=Big Data Truck: what the card says
+RequiresMountsFor={MOUNT_POINT}
+Wants=network-online.target
+After=network-online.target
+Before=truck-relay.service
+
+[Service]
+Type=oneshot
+ExecStart=relay first-boot {HOME} --seed {MOUNT_POINT} --seconds 300
+ExecStartPost=chown root:root {HOME}/.
+TimeoutStartSec=600
+Restart=on-failure
+RestartSec=10
+
+[Install]
+WantedBy=multi-user.target
+"""
 _READ_BY_CLOUD_INIT = ("user-data", "meta-data", "network-config")
 _CARRIED = ("node.json", "token", "authority.pub", "ca.crt", "roster.json")
 FILES = (*_READ_BY_CLOUD_INIT, *_CARRIED, COMMIT)
@@ -47,11 +69,18 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+class _WrittenFile(_Part):
+    path: str
+    permissions: str
+    content: str
+
+
 class _UserData(_Part):
     """The keys of user-data; `cloud-init schema` lets an unknown one pass."""
 
     hostname: str
     mounts: list[list[str]]
+    write_files: list[_WrittenFile]
     runcmd: list[list[str]]
 
 
@@ -155,12 +184,14 @@ def seed_files(
                 f"{file} for {name} has {len(data)} bytes", f"It may have {FILE_BYTES_MAX}."
             )
     contents = hashlib.sha256(b"".join(hashlib.sha256(d).digest() for d in carried.values()))
-    enrol = f"relay first-boot {HOME} --seed {MOUNT_POINT} --seconds 3600"
-    first_boot = f"{enrol} && systemctl enable --now truck-relay.service"
     user_data = {
         "hostname": name,
         "mounts": [[f"LABEL={LABEL}", MOUNT_POINT, "vfat", "ro,nofail,umask=0077", "0", "0"]],
-        "runcmd": [["sh", "-c", first_boot]],
+        "write_files": [{"path": _UNIT_PATH, "permissions": "0644", "content": _UNIT}],
+        "runcmd": [
+            ["systemctl", "daemon-reload"],
+            ["systemctl", "enable", "--now", "truck-first-boot.service", "truck-relay.service"],
+        ],
     }
     meta_data = {"instance-id": f"{name}-{contents.hexdigest()[:16]}", "local-hostname": name}
     wired = {"match": {"name": "e*"}, "dhcp4": True, "optional": True}
