@@ -196,7 +196,8 @@ def write_tables(
                 qualities[name] += count
             waiting.append(frame)
             if done % _FRAMES_A_GROUP == 0 or done == len(seconds):
-                for name, table in (("states", _states(waiting)), ("groups", _groups(waiting))):
+                tables = (("states", states_table(waiting)), ("groups", groups_table(waiting)))
+                for name, table in tables:
                     writers[name].write_table(table, row_group_size=max(1, table.num_rows))
                     counts[name] += table.num_rows
                 waiting.clear()
@@ -221,7 +222,7 @@ def write_tables(
     }
 
 
-def _states(frames: list[Frame]) -> pa.Table:
+def states_table(frames: list[Frame]) -> pa.Table:
     """The riders of these frames who have been seen."""
     seen = np.concatenate([frame.riders.status for frame in frames]) != NOT_SEEN
 
@@ -240,7 +241,9 @@ def _states(frames: list[Frame]) -> pa.Table:
     return pa.table(columns, TABLES["states"])
 
 
-def _groups(frames: list[Frame]) -> pa.Table:
+def groups_table(frames: list[Frame]) -> pa.Table:
+    """The groups of these frames."""
+
     def joined(name: str) -> Any:
         return np.concatenate([getattr(frame.groups, name) for frame in frames])
 

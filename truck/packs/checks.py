@@ -4,23 +4,14 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import pyarrow as pa
 from pydantic import ValidationError
 
 from hardware.errors import Damaged, Misconfigured
 from hardware.pack import SETTINGS, Pack, boards_of
-from hardware.stage import Stage
 from truck.config import StageSettings
-from truck.replay import TABLES
+from truck.serve.asked_boards import checked
 from truck.stage.doubt import Doubt
 from truck.stage.examine import examine
-from truck.store.boards import BoardTables
-
-_STARTERS = pa.schema(
-    [("bib", pa.int32()), ("name", pa.string()), ("team", pa.string()),
-     ("gc_gap_s", pa.float64()), ("status", pa.string())]
-)  # fmt: skip
-_CHECKPOINTS = pa.schema([("km", pa.float64()), ("kind", pa.string()), ("name", pa.string())])
 
 
 @dataclass(frozen=True)
@@ -40,10 +31,10 @@ def check_pack(pack: Pack) -> Checked:
     try:
         doubts = examine(pack.files)
         stage_settings(pack.files)
-        with_columns = boards_over_nothing(boards_of(pack.files))
+        boards = checked(boards_of(pack.files))
     except Misconfigured as error:
         raise Damaged(f"{pack.manifest} cannot be used: {error}") from error
-    return Checked(doubts, with_columns)
+    return Checked(doubts, {name: list(board.columns) for name, board in boards.items()})
 
 
 def stage_settings(files: Mapping[str, bytes]) -> StageSettings:
@@ -63,50 +54,3 @@ def stage_settings(files: Mapping[str, bytes]) -> StageSettings:
         ) from error
     except ValueError as error:
         raise Misconfigured(f"{SETTINGS}: {error}", "Mend its TOML syntax.") from error
-
-
-def sql_of(name: str, data: bytes) -> str:
-    """A board's text.
-
-    Raises:
-        Misconfigured: it is not UTF-8.
-    """
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Misconfigured(f"boards/{name}.sql: not UTF-8", "Save it so.") from error
-
-
-def boards_over_nothing(boards: Mapping[str, bytes]) -> dict[str, list[str]]:
-    """The columns of each board, asked over the tables without a row.
-
-    Raises:
-        Misconfigured: naming the board that does not read, or reads too long.
-    """
-    empty = {name: schema.empty_table() for name, schema in TABLES.items()}
-    tables = BoardTables(
-        {**empty, "starters": _STARTERS.empty_table(), "checkpoints": _CHECKPOINTS.empty_table()}
-    )
-    columns: dict[str, list[str]] = {}
-    try:
-        for name, data in boards.items():
-            try:
-                columns[name] = tables.ask(sql_of(name, data)).column_names
-            except Misconfigured as error:
-                raise Misconfigured(f"boards/{name}.sql: {error}") from error
-    finally:
-        tables.close()
-    return columns
-
-
-def papers_of(stage: Stage) -> dict[str, pa.Table]:
-    """The tables `starters` and `checkpoints` of a stage."""
-    return {
-        "starters": pa.Table.from_pylist(
-            [{n: getattr(s, n) for n in _STARTERS.names} for s in stage.startlist], _STARTERS
-        ),
-        "checkpoints": pa.Table.from_pylist(
-            [{n: getattr(c, n) for n in _CHECKPOINTS.names} for c in stage.checkpoints],
-            _CHECKPOINTS,
-        ),
-    }

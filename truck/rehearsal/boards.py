@@ -4,12 +4,33 @@ from collections.abc import Mapping
 from typing import Any
 
 from hardware.errors import Misconfigured
-from truck.packs.checks import papers_of, sql_of
 from truck.rehearsal.ride import Ridden
 from truck.replay import TABLES
+from truck.serve.asked_boards import sql_of
+from truck.serve.board_tables import course_tables, papers_of
 from truck.store.boards import BoardTables
 
 Rows = list[dict[str, Any]]
+# what a truck has of the running race; here out of the day's states
+_AS_ON_AIR = {
+    "riders": (
+        "SELECT states.*, coalesce(name, '') AS name, coalesce(team, '') AS team, "
+        "row_number() OVER (ORDER BY distance_m DESC NULLS LAST) AS rank, false AS ruled "
+        "FROM states LEFT JOIN starters ON starters.bib = states.bib "
+        "WHERE measured_at = (SELECT max(measured_at) FROM states)"
+    ),
+    "top_speeds": (
+        "SELECT bib, max(speed_mps) AS speed_mps, arg_max(measured_at, speed_mps) AS at, "
+        "arg_max(distance_m, speed_mps) AS distance_m FROM states "
+        "WHERE status = 'racing' AND quality = 'good' AND age_s <= 3 GROUP BY bib"
+    ),
+    "climb_times": (
+        "SELECT bib, climb, epoch(min(measured_at) FILTER (distance_m >= top_m)) "
+        "- epoch(min(measured_at) FILTER (distance_m >= start_m)) AS time_s, true AS sure "
+        "FROM states, climbs GROUP BY bib, climb, start_m "
+        "HAVING min(distance_m) < start_m AND time_s IS NOT NULL"
+    ),
+}
 
 
 def boards_apart(
@@ -44,8 +65,9 @@ def boards_apart(
 
 def _ask(ridden: Ridden, boards: Mapping[str, bytes], at_us: int) -> dict[str, Rows | str]:
     """The rows of each board, or why it gives none."""
+    papers = papers_of(ridden.stage) | course_tables(ridden.stage, ridden.course)
     tables = BoardTables(
-        {**{name: ridden.table(name) for name in TABLES}, **papers_of(ridden.stage)}, at_us
+        {**{name: ridden.table(name) for name in TABLES}, **papers}, at_us, _AS_ON_AIR
     )
     answers: dict[str, Rows | str] = {}
     try:

@@ -8,7 +8,7 @@ from typing import Any
 from hardware.errors import Damaged, Misconfigured
 from hardware.pack import Pack, boards_of
 from hardware.stage import stage_from_files
-from truck.packs.checks import boards_over_nothing, stage_settings
+from truck.packs.checks import stage_settings
 from truck.race.course import Course
 from truck.rehearsal.boards import boards_apart
 from truck.rehearsal.people import people_apart
@@ -16,6 +16,7 @@ from truck.rehearsal.races import looked_at_us, races_apart
 from truck.rehearsal.ride import Ridden, at_the_hour_of, ride
 from truck.rehearsal.roads import roads_apart
 from truck.rehearsal.sources import Next, Today
+from truck.serve.asked_boards import checked
 from truck.stage.examine import examine
 
 SCHEMA = "truck.rehearse/1"
@@ -88,7 +89,7 @@ def _checks(files: Mapping[str, bytes]) -> dict[str, Any]:
     """What a truck would check at `pack fetch`; the stage itself has held."""
     doubts = examine(files)
     failed = []
-    for check in (lambda: stage_settings(files), lambda: boards_over_nothing(boards_of(files))):
+    for check in (lambda: stage_settings(files), lambda: checked(boards_of(files))):
         try:
             check()
         except Misconfigured as error:

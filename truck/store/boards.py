@@ -28,9 +28,15 @@ class BoardTables:
     Args:
         tables: by name, held as they are or read from a Parquet file.
         until_us: leave out what was not known yet, microseconds since 1970 UTC; None keeps all.
+        views: the SELECT of each further one over the tables.
     """
 
-    def __init__(self, tables: Mapping[str, pa.Table | Path], until_us: int | None = None) -> None:
+    def __init__(
+        self,
+        tables: Mapping[str, pa.Table | Path],
+        until_us: int | None = None,
+        views: Mapping[str, str] | None = None,
+    ) -> None:
         self._connection = duckdb.connect(":memory:", config=_CONFIG)
         for name, table in tables.items():
             source = "incoming"
@@ -44,6 +50,8 @@ class BoardTables:
             self._connection.execute(f'CREATE TABLE "{name}" AS FROM {source} {where}')
             if not isinstance(table, Path):
                 self._connection.unregister("incoming")
+        for name, select in (views or {}).items():
+            self._connection.execute(f'CREATE VIEW "{name}" AS {select}')
         self._connection.execute("SET enable_external_access = false")
         self._connection.execute("SET lock_configuration = true")
 
