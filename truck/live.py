@@ -11,6 +11,7 @@ from truck.journal import Journal
 from truck.keeper import Keeper
 from truck.latency import Latency
 from truck.race.frame import Frame
+from truck.race.rulings import Ruling
 from truck.view import View
 
 
@@ -65,6 +66,10 @@ class Live:
     def frame(self) -> Frame | None:
         """Every rider brought to this instant, or None before a stage is known."""
         return None if self._view.race is None else self._view.race.frame(self._now_us())
+
+    def rulings(self) -> list[Ruling]:
+        """What operators decided and holds, as far as records are applied."""
+        return self._view.rulings.in_force()
 
     def _measure(self, number: int, readings: pa.Table, journalled_us: int) -> None:
         live = readings.filter(readings["live"])

@@ -4,12 +4,16 @@ from collections.abc import Callable
 from typing import Any
 
 from hardware.clock import Clock
+from hardware.stage import Stage
 from truck.alarms import Alarms
 from truck.custody import Custody
 from truck.latency import Latency
 from truck.live import Live
-from truck.serve.feed import encode_frame
+from truck.serve.channels import Channels
 from truck.serve.hub import Hub
+from truck.serve.moments import FIRST, Moments, Passed
+from truck.store.append import Store
+from truck.store.passed import first_over, incidents_said
 
 
 class Screen:
@@ -18,6 +22,7 @@ class Screen:
     def __init__(
         self,
         hub: Hub,
+        channels: Channels,
         live: Live,
         custody: Custody,
         latency: Latency,
@@ -25,7 +30,8 @@ class Screen:
         cloud: Callable[[], dict[str, Any]],
         clock: Clock,
     ) -> None:
-        self._hub, self._live, self._custody = hub, live, custody
+        self._hub, self._channels = hub, channels
+        self._live, self._custody = live, custody
         self._latency, self._alarms = latency, alarms
         self._cloud, self._clock = cloud, clock
 
@@ -49,5 +55,13 @@ class Screen:
         if frame is None:
             return
         number = self._hub.number_at(frame.at_us)
-        self._hub.publish(number, {"frame": encode_frame(frame, self.fares())})
+        said = self._channels.of(number, frame, self._live.rulings(), self.fares())
+        self._hub.publish(number, said)
         self._latency.framed(self._clock.now_us())
+
+
+def moments_of(stage: Stage, store: Store) -> Moments:
+    """A stage's moments so far, as the view tells of them at a start."""
+    points = [(number, point.km * 1000.0) for number, point in enumerate(stage.checkpoints)]
+    passed = [Passed(*row) for row in first_over(store, stage.label, points, FIRST)]
+    return Moments(stage.checkpoints, passed, incidents_said(store, stage.label))

@@ -37,7 +37,8 @@ from truck.opening import Progress, TruckKeys, begin, open_truck, remember
 from truck.pipeline import Pipeline
 from truck.questions import Answers, Questions, text_of_stage
 from truck.replication import Replication, Turn
-from truck.screen import Screen
+from truck.screen import Screen, moments_of
+from truck.serve.channels import Channels
 from truck.serve.feed import encode_course
 from truck.serve.http import serve
 from truck.serve.hub import Hub
@@ -132,11 +133,13 @@ class Service:
         self._replication = Replication(turns, self.alarms, self._clock.now_s)
         self._operator = Operator(token_at(folder.token), self._desk.ask)
         self._hub = Hub()
+        stage, course = view.race.stage, view.race.course
+        channels = Channels(stage, course, moments_of(stage, self._opened.store))
         self._screen = Screen(
-            self._hub, self._live, self._custody, self._latency, self.alarms, self._cloud,
+            self._hub, channels, self._live, self._custody, self._latency, self.alarms, self._cloud,
             self._clock,
         )  # fmt: skip
-        self._course = encode_course(view.race.stage, view.race.course)
+        self._course = encode_course(stage, course)
 
     def _tell_of(self, copy: CloudCopy) -> None:
         if copy.problem:

@@ -9,7 +9,9 @@ from truck.race.course import Course, Floats
 from truck.race.groups import group_table
 from truck.race.incidents import Change
 from truck.race.look import Look
+from truck.race.passes import Ints
 from truck.race.progress import OFF_ROUTE_M
+from truck.race.riders import NEVER_US
 from truck.race.status import ASTRAY, FINISHED, IN_CAR
 
 QUALITIES = ("good", "doubtful", "off_route", "late", "unplaced")
@@ -22,7 +24,8 @@ class RiderColumns:
     Distances are metres after the flag, ages and gaps seconds, NaN (or -1 for ids) where unknown.
     `status` and `quality` index `STATUSES` and `QUALITIES`. `gap_s` is brought to now over holes
     of the signal, `gap_measured_s` was measured with fixes of both at the road point `gap_at_m`.
-    `ruled` says that an operator's word stands in it. Effort, wind and standings are as
+    `ruled` says that an operator's word stands in it. `finished_us` is when the line was crossed,
+    microseconds since 1970 UTC, `NEVER_US` before. Effort, wind and standings are as
     `EffortColumns`, `WindColumns` and `StandingColumns` say.
     """
 
@@ -58,6 +61,7 @@ class RiderColumns:
     virtual_gap_s: Floats
     bonus_s: Floats
     ruled: NDArray[np.bool_]
+    finished_us: Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +144,7 @@ def make_frame(
             power_w=riders.power_w[order],
             heart_rate_bpm=riders.heart_rate_bpm[order],
             ruled=ruled[order],
+            finished_us=np.where(scene.finished, riders.finished_us, NEVER_US)[order],
             **{name: column[order] for of in derived for name, column in of._asdict().items()},
         ),
         _groups(seen),

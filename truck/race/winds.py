@@ -59,6 +59,18 @@ class Winds:
             return np.full(len(distance_m), without_k)
         return self._air(distance_m, at_us)[2]
 
+    def over(self, distance_m: Floats, at_us: int) -> tuple[Floats, Floats, Floats]:
+        """Wind speed (m/s), where it comes from (degrees clockwise from north), and Celsius.
+
+        NaN where there is no weather.
+        """
+        if not self.known:
+            unknown = np.full(len(distance_m), np.nan)
+            return unknown, unknown, unknown
+        east, north, kelvin = self._air(distance_m, at_us)
+        from_deg = np.rad2deg(np.arctan2(-east, -north)) % 360.0
+        return np.hypot(east, north), from_deg, kelvin - _COLDEST_K
+
     def _air(self, distance_m: Floats, at_us: int) -> tuple[Floats, Floats, Floats]:
         at_s = at_us / 1e6
         if self._now[0] != at_us:  # asked for several times a look

@@ -15,6 +15,7 @@ from functools import cached_property
 
 from hardware import clock
 from truck.serve.answer import Body
+from truck.serve.deflate import deflated
 
 KEPT_FRAMES = 60
 
@@ -25,14 +26,17 @@ class Shown:
 
     Attributes:
         number: of the frame.
+        before: the number of the frame before it, 0 for the first.
         channels: by name.
         at_s: when it was published, on the monotonic clock.
     """
 
     number: int
+    before: int
     channels: Mapping[str, bytes]
     at_s: float
     _events: dict[tuple[str, ...], bytes] = field(default_factory=dict)
+    _packed: dict[tuple[str, ...], bytes] = field(default_factory=dict)
 
     @cached_property
     def bodies(self) -> dict[str, Body]:
@@ -54,6 +58,13 @@ class Shown:
             ]
             parts[-1:] = [b"id: %d\n" % self.number + part for part in parts[-1:]]
             made = self._events[names] = b"".join(parts)
+        return made
+
+    def packed_events(self, names: tuple[str, ...]) -> bytes:
+        """The same as a part of a gzip stream, made once too."""
+        made = self._packed.get(names)
+        if made is None:
+            made = self._packed[names] = deflated(self.events(names))
         return made
 
 
@@ -94,11 +105,12 @@ class Hub:
         Raises:
             ValueError: the number does not rise.
         """
-        shown = Shown(number, channels, clock.monotonic_s())
+        at_s = clock.monotonic_s()
         with self._lock:
-            if self._kept and number <= self._kept[-1].number:
-                raise ValueError(f"frame {number} after frame {self._kept[-1].number}")
-            self._kept.append(shown)
+            before = self._kept[-1].number if self._kept else 0
+            if number <= before:
+                raise ValueError(f"frame {number} after frame {before}")
+            self._kept.append(Shown(number, before, channels, at_s))
         self._wake()
 
     def since(self, number: int) -> tuple[list[Shown], bool]:

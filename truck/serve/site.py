@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.routing import Route
 
-from truck.serve import frames, page, stream
+from truck.serve import contract, frames, page, stream, v1
 from truck.serve.answer import Body
 from truck.serve.hub import Hub
 from truck.serve.operator import Operator, rulings
@@ -25,9 +25,12 @@ def routes(
         health: the truck's status; called in a worker thread.
         operator: who takes rulings; None takes none.
     """
+    course = Body(course_json)
     return [
         *page.routes(),
-        *frames.routes(hub, Body(course_json), health),
+        *frames.routes(hub, course, health),
+        *v1.routes(hub, course),
+        *contract.routes(),
         *stream.routes(hub, stream.Listeners()),
         *([] if operator is None else [rulings(operator)]),
     ]

@@ -1,7 +1,8 @@
 """The stream of frames: server-sent events, the same bytes to all who listen to the same channels.
 
-Who reads slowly skips ahead to the newest frame, and is told so by an event `gap`; he holds up
-nobody, and lives never further in the past than his socket's buffer is deep.
+Who comes back says by Last-Event-ID which frame he saw last and gets those after it, as far as
+they are kept. Who reads slowly skips ahead to the newest, and lives never further in the past than
+his socket's buffer is deep. Whatever is left out is said by an event `gap`.
 """
 
 import asyncio
@@ -12,12 +13,16 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from truck.serve.answer import HEADERS, problem
-from truck.serve.hub import Hub
+from truck.serve.answer import HEADERS, problem, takes_gzip
+from truck.serve.channels import CHANNELS
+from truck.serve.deflate import BEGIN, deflated
+from truck.serve.hub import Hub, Shown
 
 LISTENERS_MAX = 4000
 _KEEP_ALIVE_S = 10.0
 _RETRY = b"retry: 1000\n\n"
+_WAITING = b": waiting\n\n"
+_DIGITS_MAX = 18  # of a frame's number
 
 
 class Listeners:
@@ -25,11 +30,6 @@ class Listeners:
 
     def __init__(self, most: int = LISTENERS_MAX) -> None:
         self.most, self.count, self.turned_away = most, 0, 0
-
-    @property
-    def is_full(self) -> bool:
-        """Whether nobody else can listen."""
-        return self.count >= self.most
 
 
 class _Stream(StreamingResponse):
@@ -46,45 +46,95 @@ class _Stream(StreamingResponse):
 
 
 def routes(hub: Hub, listeners: Listeners) -> list[Route]:
-    """GET /api/stream: a `frame` a second, the newest at once."""
+    """GET /api/stream, the page's frames, and /api/v1/stream?channels=riders,groups."""
 
     async def frames(request: Request) -> Response:
-        return listening(request, listeners, _events(hub, ("frame",)))
+        return _listening(request, hub, listeners, ("frame",), 0)
 
-    return [Route("/api/stream", frames)]
+    async def channels(request: Request) -> Response:
+        wanted = request.query_params.get("channels", ",".join(CHANNELS)).split(",")
+        unknown = sorted(set(wanted) - set(CHANNELS))
+        if unknown:
+            return problem(
+                400, "No such channel",
+                f"{unknown[0][:32]!r} is none of {', '.join(CHANNELS)}; part them by commas",
+            )  # fmt: skip
+        names = tuple(name for name in CHANNELS if name in wanted)
+        return _listening(request, hub, listeners, names, _last_seen(request))
+
+    return [Route("/api/stream", frames), Route("/api/v1/stream", channels)]
 
 
-def listening(
-    request: Request, listeners: Listeners, events: AsyncIterator[bytes], encoding: str = ""
+def _listening(
+    request: Request, hub: Hub, listeners: Listeners, names: tuple[str, ...], number: int
 ) -> Response:
-    """A stream of these events, or 503 where too many listen already."""
+    """A stream of these channels after a frame, or 503 where too many listen already."""
+    packed = takes_gzip(request.headers)
     headers = HEADERS | {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    headers |= {"Content-Encoding": encoding} if encoding else {}
+    headers |= {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if packed else {})
     if request.method == "HEAD":
         return Response(None, 200, headers, "text/event-stream")
-    if listeners.is_full:
+    if listeners.count >= listeners.most:
         listeners.turned_away += 1
         return problem(
             503, "Too many listeners",
             f"{listeners.most} listen already; read the frames one by one, or the public copy",
             {"Retry-After": "5"},
         )  # fmt: skip
+    events = _packed(hub, names, number) if packed else _plain(hub, names, number)
     stream = _Stream(events, 200, headers, "text/event-stream")
     stream.listeners = listeners
     return stream
 
 
-async def _events(hub: Hub, names: tuple[str, ...]) -> AsyncIterator[bytes]:
-    number = 0
+async def _plain(hub: Hub, names: tuple[str, ...], number: int) -> AsyncIterator[bytes]:
     yield _RETRY
+    async for part in _parts(hub, number):
+        yield part if isinstance(part, bytes) else part.events(names)
+
+
+async def _packed(hub: Hub, names: tuple[str, ...], number: int) -> AsyncIterator[bytes]:
+    yield BEGIN + deflated(_RETRY)
+    async for part in _parts(hub, number):
+        yield deflated(part) if isinstance(part, bytes) else part.packed_events(names)
+
+
+async def _parts(hub: Hub, number: int) -> AsyncIterator[Shown | bytes]:
+    """The frames after a number as they come, and between them what is said of gaps and waits.
+
+    Number 0 is a newcomer's: he begins with the newest.
+    """
+    latest = hub.latest
+    if latest is not None and number > latest.number:
+        number = 0  # a frame that never was
+    missed, lost = hub.since(number) if number else ([], False)
+    if lost:
+        yield _gap(number, missed[0].number)
+    for shown in missed:
+        number = shown.number
+        yield shown
     while True:
         try:
             async with asyncio.timeout(_KEEP_ALIVE_S):
-                shown = await hub.newer_than(number)
+                newest = await hub.newer_than(number)
         except TimeoutError:
-            yield b": waiting\n\n"
+            yield _WAITING
             continue
-        if shown is None:
+        if newest is None:
             return
-        number = shown.number
-        yield shown.events(names)
+        if number and newest.before > number:
+            yield _gap(number, newest.number)
+        number = newest.number
+        yield newest
+
+
+def _last_seen(request: Request) -> int:
+    """The frame that Last-Event-ID names, 0 where it names none."""
+    said = request.headers.get("last-event-id", "")
+    is_number = said.isascii() and said.isdigit() and len(said) <= _DIGITS_MAX
+    return int(said) if is_number else 0
+
+
+def _gap(after: int, before: int) -> bytes:
+    document = b'{"schema":"truck.feed.gap/1","after":%d,"before":%d}' % (after, before)
+    return b"event: gap\ndata: %s\n\n" % document
