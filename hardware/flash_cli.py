@@ -13,6 +13,7 @@ from rich.text import Text
 
 from hardware import clock
 from hardware.authority import check_event
+from hardware.chip_proof import ChipWitness, is_transponder, prove_transponder
 from hardware.crew import Crew, FaultySheet, read_crew
 from hardware.errors import Exit, Misconfigured, Unsafe
 from hardware.flash import flash_relays, is_one_file, proven_relays
@@ -157,6 +158,8 @@ def flash(
     with Board(Console(stderr=True)) as board:
         if serial:
             ports = dict(map(_port, serial))
+            if len(ports) < len(serial):
+                raise Misconfigured("a port is named twice", "Name each port once.")
             board.expect(len(ports))
             results += flash_ports(
                 event, crew, ports, by=who, clock=now, resume=resume, told=board.told
@@ -182,17 +185,21 @@ def flash(
 @app.command(rich_help_panel=_PANEL)
 def verify(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="CARD|MOUNT|IMAGE...", help="What to look into.")
+        list[Path], typer.Argument(metavar="CARD|MOUNT|IMAGE|PORT...", help="What to look into.")
     ],
     event: MaybeEvent = None,
     as_json: Json = False,
 ) -> None:
-    """Prove a card later: whose it is, which configuration, whether every byte is as flashed.
+    """Prove a card or a transponder later: whose it is, and whether every byte is as flashed.
 
     Nothing is written. Ends with 0 if all are proven, 65 if one is damaged, else with 1.
     """
     witness = None if event is None else Witness(event)
-    proofs = [prove(target_at(path), witness) for path in paths]
+    chips = None if event is None else ChipWitness(event)
+    proofs = [
+        prove_transponder(path, chips) if is_transponder(path) else prove(target_at(path), witness)
+        for path in paths
+    ]
     if as_json:
         _print_json({"schema": VERIFY_SCHEMA, "cards": [asdict(proof) for proof in proofs]})
     else:

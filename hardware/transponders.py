@@ -126,7 +126,7 @@ class Workshop:
         It must still be what the sheet says, and its key may not be revoked.
         """
         record = self.records.get(member.serial)
-        if found is None or record is None or not _holds(found, record):
+        if found is None or record is None or not holds(found, record):
             return False
         path = self.event / "transponders" / "asked.json"
         asked = _read(path, _ASKED_SCHEMA)["at_ms"] if path.exists() else {}
@@ -230,11 +230,16 @@ def _record(config: TransponderConfig, image: Image) -> Record:
     return Record(public, image_sha256(image), request.decode())
 
 
-def _holds(config: TransponderConfig, record: Record) -> bool:
-    """Whether a configuration that was read is the one of a record, its keys too."""
+def holds(config: TransponderConfig, record: Record, *, started: bool = False) -> bool:
+    """Whether a configuration that was read is the one of a record, its keys too.
+
+    With `started` the transponder may have counted starts since.
+    """
     public = {name: value for name, value in asdict(config).items() if name not in _SECRETS}
     public["sign_public"] = SigningKey(config.sign_seed).public.hex()
     public["box_public"] = keys.box_public(config.box_private).hex()
+    if started and config.boot >= record.public["boot"]:
+        public["boot"] = record.public["boot"]
     return public == record.public
 
 
