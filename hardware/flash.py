@@ -74,8 +74,10 @@ class Batch:
         try:
             token = new_token(self._event, plan.member.name, self._clock.now_s())
             files = seed_of(self._event, plan, token, self._roster)
-            target.write(files, lambda done, total: self._watch.wrote(target.name, done, total))
-            entry = self._entry(job, image_digest(files))
+            image = target.write(
+                files, lambda done, all_: self._watch.wrote(target.name, done, all_)
+            )
+            entry = self._entry(job, image)
             with self._ledger:
                 flash_ledger.append(self._event, [entry])
         except TruckError as error:

@@ -55,8 +55,10 @@ class Target(Protocol):
             OSError: it fails.
         """
 
-    def write(self, files: Mapping[str, bytes], wrote: Callable[[int, int], None]) -> None:
-        """Make it carry `files`, read back; `wrote` is told of bytes, and of all there will be.
+    def write(self, files: Mapping[str, bytes], wrote: Callable[[int, int], None]) -> str:
+        """Make it carry `files`, read back; the digest of the image that they make.
+
+        `wrote` is told of bytes, and of all there will be.
 
         Raises:
             Damaged: it does not keep what is written; it is what it was.
@@ -94,13 +96,14 @@ class Card:
         with BlockDevice(self._disk or look(self.path), read_only=True) as block:
             return files_in_image(read_card(block))
 
-    def write(self, files: Mapping[str, bytes], wrote: Callable[[int, int], None]) -> None:
+    def write(self, files: Mapping[str, bytes], wrote: Callable[[int, int], None]) -> str:
         """See `Target`; a card that could not be looked at before is looked at now."""
         disk = self._disk or self._looked()
         volume = volume_of(files)
         total = work_bytes(volume)
         with BlockDevice(disk) as block:
             write_card(block, volume, lambda size: wrote(size, total))
+        return sha256(image_of(volume)).hexdigest()
 
 
 @dataclass
@@ -132,10 +135,11 @@ class Mount:
         """See `Target`."""
         return read_seed_files(self.folder)
 
-    def write(self, files: Mapping[str, bytes], wrote: Callable[[int, int], None]) -> None:
+    def write(self, files: Mapping[str, bytes], wrote: Callable[[int, int], None]) -> str:
         """See `Target`."""
         total = 4 * sum(map(len, files.values()))
         write_seed_folder(self.folder, files, lambda size: wrote(size, total))
+        return image_digest(files)
 
 
 @dataclass
@@ -160,7 +164,7 @@ class Image:
         """See `Target`."""
         return read_volume(self.path, FILES)
 
-    def write(self, files: Mapping[str, bytes], wrote: Callable[[int, int], None]) -> None:
+    def write(self, files: Mapping[str, bytes], wrote: Callable[[int, int], None]) -> str:
         """See `Target`; runs of zeros stay holes in the file."""
         image = image_of(volume_of(files))
         temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
@@ -170,7 +174,7 @@ class Image:
                 file.truncate(len(image))
                 for at in range(0, len(image), _CHUNK):
                     piece = image[at : at + _CHUNK]
-                    if any(piece):
+                    if piece != bytes(len(piece)):
                         file.seek(at)
                         file.write(piece)
                     wrote(len(piece), 2 * len(image))
@@ -183,6 +187,7 @@ class Image:
             wrote(len(image), 2 * len(image))
             temporary.replace(self.path)
             keys.sync(self.path.parent)
+            return sha256(image).hexdigest()
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise Misconfigured(

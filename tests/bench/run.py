@@ -9,6 +9,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import cards
 import catching_up
 import latency
 import link
@@ -37,6 +38,8 @@ def main() -> None:
             rows += link.measure()
         with progress.status("catching up"):
             rows += catching_up.measure()
+        with progress.status("a crew's evening"):
+            rows += cards.measure()
         with progress.status("a live race of 198 riders"):
             seconds = float(os.environ.get("TRUCK_BENCH_SECONDS", "30"))
             rows += latency.measure(Path(folder, "demo"), seconds)

@@ -17,7 +17,7 @@ from hardware.flash import deal_cards, flash_relays, proven_relays
 from hardware.fleet import Plan, plan_fleet, sign_fleet, truck_address
 from hardware.proof import Verdict, Witness, prove
 from hardware.seed import read_seed
-from hardware.targets import Target, files_in_image, volume_of
+from hardware.targets import Target, files_in_image, image_digest, volume_of
 from hardware.transponders import Flashed, State
 
 CLOCK = Clock()
@@ -38,11 +38,12 @@ class Slot:
     def files(self) -> dict[str, bytes]:
         return files_in_image(read_card(FaultyCard(self.medium)))
 
-    def write(self, files: Mapping[str, bytes], wrote: Callable[[int, int], None]) -> None:
+    def write(self, files: Mapping[str, bytes], wrote: Callable[[int, int], None]) -> str:
         volume = volume_of(files)
         total = work_bytes(volume)
         card = FaultyCard(self.medium, **self.fault)  # type: ignore[arg-type]
         write_card(card, volume, lambda size: wrote(size, total))
+        return image_digest(files)
 
 
 class Told:
