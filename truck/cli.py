@@ -18,6 +18,7 @@ from hardware.keys import Credentials, read_key
 from truck import nodes_cli, replay_cli, rulings_cli, tables, tokens_cli
 from truck.config import TruckConfig, TruckHome, new_epoch
 from truck.packs.cli import app as pack_app
+from truck.press.cli import app as press_app
 from truck.stage.cli import app as stage_app
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.add_typer(nodes_cli.app, name="node")
 app.add_typer(stage_app, name="stage")
 app.add_typer(pack_app, name="pack")
+app.add_typer(press_app, name="press")
 app.add_typer(rulings_cli.app)
 app.add_typer(replay_cli.app)
 app.add_typer(tokens_cli.app)

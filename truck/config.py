@@ -125,6 +125,11 @@ class TruckHome:
         return self.folder / "tokens"
 
     @property
+    def press(self) -> Path:
+        """Results and reports for the press, held back until released."""
+        return self.folder / "press"
+
+    @property
     def run(self) -> Path:
         """What only lives while the truck does."""
         return self.folder / "run"

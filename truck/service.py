@@ -35,6 +35,7 @@ from truck.live import Live
 from truck.nodes import Nodes
 from truck.opening import Progress, TruckKeys, begin, open_truck, remember
 from truck.pipeline import Pipeline
+from truck.press.shelf import Shelf
 from truck.questions import Answers, Questions, text_of_stage
 from truck.replication import Replication, Turn
 from truck.screen import Screen, moments_of
@@ -169,7 +170,8 @@ class Service:
             held.callback(self._broker.stop)
             self._broker.start(clock.sleep_s)
             host, port = self._config.page_host, self._config.page_port
-            shown = routes(self._hub, self._course, self.status, self._operator)
+            shelf = Shelf(self._home.press)
+            shown = routes(self._hub, self._course, self.status, self._operator, shelf)
             page = serve(self._hub, host, port, shown)
             held.callback(page.stop)
             answers: Answers = {

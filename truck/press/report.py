@@ -110,15 +110,16 @@ def _opening(day: Day) -> list[Flowable]:
     date = dt.datetime.fromtimestamp(day.began_s, dt.UTC).strftime("%d %B %Y")
     facts = f"{date} · {day.course.length_m / 1000:.1f} km · {len(day.results)} riders"
     said = [Paragraph(escape(day.name), _TITLE), Paragraph(escape(facts), _NOTE), Spacer(1, 6)]
-    if not finished or finished[0].time_s is None:
+    winner_s = finished[0].time_s if finished else None
+    if winner_s is None:
         said.append(Paragraph(f"Nobody has crossed the line yet, as of {day.until}.", _BODY))
         return said
     first = finished[0]
-    speed_kmh = day.course.length_m / first.time_s * 3.6 if first.time_s else 0.0
+    speed_kmh = day.course.length_m / max(winner_s, 1) * 3.6
     together = sum(one.gap_s == 0 for one in finished)
     sentence = (
         f"<b>{escape(first.name or f'Rider {first.bib}')}</b> ({escape(first.team or 'no team')}) "
-        f"crossed the line first after {clock_text(first.time_s)}, at {speed_kmh:.1f} km/h"
+        f"crossed the line first after {clock_text(winner_s)}, at {speed_kmh:.1f} km/h"
     )
     sentence += f", with {together - 1} others in his time. " if together > 1 else ", alone. "
     last_s = finished[-1].gap_s or 0
@@ -180,7 +181,7 @@ def _climbs(day: Day) -> list[Flowable]:
         head = Paragraph(f"{escape(title)} <font size=8 color='#5d6b7a'>{about}</font>", _HEAD)
         shown.append(KeepTogether([head, table]))
     if shown:
-        note = "Fastest of those heard at foot and top, by interpolated passages; a second or two of doubt."
+        note = "Fastest of those heard at foot and top; interpolated, a second or two of doubt."
         shown.append(Paragraph(note, _NOTE))
     return shown
 

@@ -78,18 +78,9 @@ def results_of(
             time_gap_s = int(gap_s)
         before_s = gap_s
         rank = 1 + sum(one.rank is not None for one in found)
+        time_s, again = winner_s + time_gap_s, same and rank > 1
         found.append(
-            Result(
-                rank,
-                row["bib"],
-                name,
-                team,
-                winner_s + time_gap_s,
-                time_gap_s,
-                same and rank > 1,
-                "finished",
-                "",
-            )  # fmt: skip
+            Result(rank, row["bib"], name, team, time_s, time_gap_s, again, "finished", "")
         )
     for bib, person in people.items():
         irm = _irm("not_seen", person)
@@ -115,10 +106,32 @@ def results_csv(results: Sequence[Result]) -> bytes:
     return out.getvalue().encode("utf-8-sig")
 
 
+def live_csv(frame: Mapping[str, Any]) -> bytes:
+    """The race as it stands in a frame (schema truck.frame/1), in the columns of the results.
+
+    `Result` stays empty: nobody has a time before the line. `Gap` is that shown on the page.
+    """
+    riders = frame["riders"]
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow((*COLUMNS, "At", "Km to go", "Status"))
+    people = zip(riders["bib"], riders["name"], riders["team"], riders["gap_s"],
+                 riders["to_go_m"], riders["status"], strict=True)  # fmt: skip
+    for order, (bib, name, team, gap_s, to_go_m, status) in enumerate(people, 1):
+        first, last = parted_name(name)
+        gap = "" if gap_s is None else gap_text(int(gap_s))
+        to_go = "" if to_go_m is None else f"{to_go_m / 1000:.1f}"
+        rank = order if gap_s is not None else ""
+        cells = (rank, bib, "", last, first, "", team, "", "Live", "", "", "", order, gap, "", "no",
+                 frame["at"], to_go, status)  # fmt: skip
+        writer.writerow([_inert(cell) for cell in cells])
+    return out.getvalue().encode("utf-8-sig")
+
+
 def parted_name(name: str) -> tuple[str, str]:
     """First and last name: what is written in capitals is the last, else the last word is."""
     words = name.split()
-    capitals = [word for word in words if word.isupper() and len(word) > 1]
+    capitals = [word for word in words if word.isupper() and len(word) > 1 and "." not in word]
     if capitals and len(capitals) < len(words):
         return " ".join(word for word in words if word not in capitals), " ".join(capitals)
     return " ".join(words[:-1]), words[-1] if words else ""

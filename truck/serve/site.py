@@ -5,7 +5,12 @@ from typing import Any
 
 from starlette.routing import Route
 
+<<<<<<< HEAD
 from truck.serve import contract, frames, page, stream, v1
+=======
+from truck.press.shelf import Shelf
+from truck.serve import frames, page, press, stream
+>>>>>>> 51c367c (truck press report, release, hold, list: papers of a stage from a home, readings or a replay; nobody gets one before an operator released just those bytes)
 from truck.serve.answer import Body
 from truck.serve.hub import Hub
 from truck.serve.operator import Operator, rulings
@@ -16,6 +21,7 @@ def routes(
     course_json: bytes,
     health: Callable[[], dict[str, Any]],
     operator: Operator | None = None,
+    shelf: Shelf | None = None,
 ) -> list[Route]:
     """All routes of the truck's page and feed.
 
@@ -24,6 +30,7 @@ def routes(
         course_json: the course as JSON.
         health: the truck's status; called in a worker thread.
         operator: who takes rulings; None takes none.
+        shelf: where papers for the press lie; None has none.
     """
     course = Body(course_json)
     return [
@@ -33,4 +40,5 @@ def routes(
         *contract.routes(),
         *stream.routes(hub, stream.Listeners()),
         *([] if operator is None else [rulings(operator)]),
+        *([] if shelf is None else press.routes(hub, shelf)),
     ]
