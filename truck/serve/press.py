@@ -10,6 +10,7 @@ from starlette.routing import Route
 from hardware.errors import Damaged, Misconfigured
 from truck.press.results import live_csv
 from truck.press.shelf import PAPERS, Shelf
+from truck.serve.access import needs
 from truck.serve.answer import Body, answered, problem, said
 from truck.serve.hub import Hub
 
@@ -18,7 +19,7 @@ _TYPES = {"csv": "text/csv; charset=utf-8", "pdf": "application/pdf"}
 
 
 def routes(hub: Hub, shelf: Shelf) -> list[Route]:
-    """GET /press/, /press/live.csv and /press/{stage}/{paper}.
+    """GET /press/, /press/live.csv and, for the press, /press/{stage}/{paper}.
 
     Args:
         hub: whose newest frame the live standings are of.
@@ -57,6 +58,7 @@ def routes(hub: Hub, shelf: Shelf) -> list[Route]:
         data = live_csv(json.loads(shown.channels["frame"]))
         return answered(request, Body(data, _TYPES["csv"]))
 
+    @needs("press")
     async def paper(request: Request) -> Response:
         found = await run_in_threadpool(
             paper_of, request.path_params["stage"], request.path_params["paper"]

@@ -5,12 +5,8 @@ from typing import Any
 
 from starlette.routing import Route
 
-<<<<<<< HEAD
-from truck.serve import contract, frames, page, stream, v1
-=======
 from truck.press.shelf import Shelf
-from truck.serve import frames, page, press, stream
->>>>>>> 51c367c (truck press report, release, hold, list: papers of a stage from a home, readings or a replay; nobody gets one before an operator released just those bytes)
+from truck.serve import contract, frames, page, press, stream, v1
 from truck.serve.answer import Body
 from truck.serve.hub import Hub
 from truck.serve.operator import Operator, rulings

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pypdfium2 as pdfium
 import pytest
+from doors import Porter
 from typer.testing import CliRunner
 
 from hardware.errors import Misconfigured
@@ -21,7 +22,7 @@ from truck.press.papers import papers_of
 from truck.press.report import UNOFFICIAL
 from truck.press.results import clock_text
 from truck.press.shelf import PAPERS, REPORT_PDF, RESULTS_CSV, Shelf
-from truck.serve.http import Serving, serve
+from truck.serve.http import serve
 from truck.serve.hub import Hub
 from truck.serve.press import routes
 
@@ -104,36 +105,46 @@ def shelf(tmp_path: Path, day: Day) -> Shelf:
     return shelf
 
 
+class PressRoom:
+    """The routes behind a door, asked with a token of some role."""
+
+    def __init__(self, folder: Path, shelf: Shelf) -> None:
+        self._porter, hub = Porter(folder), Hub()
+        self.serving = serve(hub, "127.0.0.1", 0, routes(hub, shelf), self._porter.door())
+
+    def get(self, path: str, role: str = "press") -> tuple[int, bytes]:
+        headers = {"Authorization": f"Bearer {self._porter.token(role)}"} if role else {}
+        connection = HTTPConnection("127.0.0.1", self.serving.port, timeout=10)
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        return answer.status, body
+
+
 @pytest.fixture
-def page(shelf: Shelf) -> Iterator[Serving]:
-    serving = serve(Hub(), "127.0.0.1", 0, routes(Hub(), shelf))
-    yield serving
-    serving.stop()
+def page(shelf: Shelf, tmp_path: Path) -> Iterator[PressRoom]:
+    room = PressRoom(tmp_path, shelf)
+    yield room
+    room.serving.stop()
 
 
-def get(page: Serving, path: str) -> tuple[int, bytes]:
-    connection = HTTPConnection("127.0.0.1", page.port, timeout=10)
-    connection.request("GET", path)
-    answer = connection.getresponse()
-    body = answer.read()
-    connection.close()
-    return answer.status, body
-
-
-def test_nobody_gets_a_paper_before_an_operator_releases_it(shelf: Shelf, page: Serving) -> None:
+def test_nobody_gets_a_paper_before_an_operator_releases_it(shelf: Shelf, page: PressRoom) -> None:
     for name in PAPERS:
-        status, body = get(page, f"/press/stage-4/{name}")
+        status, body = page.get(f"/press/stage-4/{name}")
         assert (status, json.loads(body)["title"]) == (403, "Embargo")
     shelf.decide("stage-4", "anna", "2027-07-16T17:00:00Z", released=True)
-    status, body = get(page, f"/press/stage-4/{RESULTS_CSV}")
+    assert page.get(f"/press/stage-4/{RESULTS_CSV}", role="")[0] == 401
+    assert page.get(f"/press/stage-4/{RESULTS_CSV}", role="tv")[0] == 403
+    status, body = page.get(f"/press/stage-4/{RESULTS_CSV}")
     assert status == 200
     assert next(csv.DictReader(io.StringIO(body.decode("utf-8-sig"))))["Rank"] == "1"
-    assert json.loads(get(page, "/press/")[1])["stages"][0]["embargo"] is False
+    assert json.loads(page.get("/press/")[1])["stages"][0]["embargo"] is False
     # papers made again are others: somebody has to look at them first
     shelf.put("stage-4", {REPORT_PDF: b"%PDF another"})
-    assert get(page, f"/press/stage-4/{REPORT_PDF}")[0] == 403
+    assert page.get(f"/press/stage-4/{REPORT_PDF}")[0] == 403
     shelf.decide("stage-4", "anna", "2027-07-16T17:10:00Z", released=False)
-    assert get(page, f"/press/stage-4/{RESULTS_CSV}")[0] == 403
+    assert page.get(f"/press/stage-4/{RESULTS_CSV}")[0] == 403
     assert [one["released"] for one in shelf.decisions("stage-4")] == [True, False]
 
 
@@ -142,12 +153,12 @@ def test_nobody_gets_a_paper_before_an_operator_releases_it(shelf: Shelf, page: 
     ["/press/stage-4/release.json", "/press/none/report.pdf", "/press/..%2F..%2Fetc/passwd",
      "/press/stage-4/..%2F..%2Ftruck.toml"],
 )  # fmt: skip
-def test_nothing_else_of_the_folder_is_served(shelf: Shelf, page: Serving, path: str) -> None:
+def test_nothing_else_of_the_folder_is_served(shelf: Shelf, page: PressRoom, path: str) -> None:
     shelf.decide("stage-4", "anna", "2027-07-16T17:00:00Z", released=True)
-    assert get(page, path)[0] == 404
+    assert page.get(path)[0] == 404
 
 
-def test_a_damaged_record_of_releases_holds_back(shelf: Shelf, page: Serving) -> None:
+def test_a_damaged_record_of_releases_holds_back(shelf: Shelf, page: PressRoom) -> None:
     (shelf.folder / "stage-4" / "release.json").write_text("{")
-    assert get(page, f"/press/stage-4/{RESULTS_CSV}")[0] == 503
-    assert json.loads(get(page, "/press/")[1])["stages"][0]["papers"] == []
+    assert page.get(f"/press/stage-4/{RESULTS_CSV}")[0] == 503
+    assert json.loads(page.get("/press/")[1])["stages"][0]["papers"] == []
