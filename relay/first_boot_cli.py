@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hardware import clock, home, keys
-from hardware.errors import Misconfigured, TruckError, Unavailable
+from hardware.errors import Misconfigured, NotInitialised, TruckError, Unavailable
 from hardware.seed_folder import read_seed_folder
 from relay.config import RelayIdentity
 from relay.desk import Reply, ask_desk
@@ -49,7 +49,13 @@ def first_boot(
 
 def _enrol(folder: Path, seed: Path, answer: Path | None, seconds: float) -> None:
     if not seed.is_dir() or not any(seed.iterdir()):
-        identity = home.load_settings(RelayIdentity, RelayHome(folder).config, {})
+        config = RelayHome(folder).config
+        if not config.exists():
+            raise NotInitialised(
+                f"there is no card in {seed}, and {folder} is no relay's home yet",
+                "Put the card in, or give --seed the folder where it is mounted.",
+            )
+        identity = home.load_settings(RelayIdentity, config, {})
         _say(f"there is no card in {seed}; {folder} is the home of {identity.name!r} and stays it")
         return
     candidate = stand(folder, read_seed_folder(seed))

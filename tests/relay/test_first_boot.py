@@ -131,6 +131,8 @@ def test_a_node_enrols_once_and_every_boot_after_it_changes_nothing(hall, tmp_pa
     assert [used is not None for _, used in tokens(hall.event)] == [True]
     done = hall.boot(home, tmp_path / "no-card")
     assert (done.returncode, "is the home of 'moto-1'" in done.stderr) == (0, True)
+    done = hall.boot(tmp_path / "blank", tmp_path / "no-card")
+    assert (done.returncode, "there is no card in" in done.stderr) == (10, True)
 
 
 def test_a_newer_roster_of_the_node_outlives_another_boot(hall, tmp_path):
