@@ -13,7 +13,7 @@ from typing import NamedTuple
 import cbor2
 
 from hardware.errors import Reason, Refused
-from hardware.message import aad, count, digest, fields, instant, integer
+from hardware.message import aad, count, digest, fields, instant, integer, text
 from hardware.packet import PACKET_BYTES_MAX
 from hardware.signing import SigningKey, cose_open, cose_sign
 
@@ -118,8 +118,8 @@ def encode_ack(ack: Ack, key: SigningKey, event: bytes) -> bytes:
     return cose_sign(cbor2.dumps(payload), key, aad("ack", _ACK_VERSION, event))
 
 
-def decode_ack(message: bytes, relay: str, public: bytes, event: bytes) -> Ack:
-    """The acknowledgement in the truck's message.
+def decode_ack(message: bytes, relay: str | None, public: bytes, event: bytes) -> Ack:
+    """The acknowledgement in the truck's message, for `relay`, or for any where that is None.
 
     Raises:
         Refused: MALFORMED, VERSION, SIGNATURE (one of an older version too) or WRONG_SENDER
@@ -129,12 +129,13 @@ def decode_ack(message: bytes, relay: str, public: bytes, event: bytes) -> Ack:
     bundles = body.get(3)
     if not isinstance(bundles, list) or len(bundles) > ACKED_MAX:
         raise Refused(Reason.MALFORMED, "ack list")
-    if body.get(2) != relay:
+    named = text(body.get(2), 32)
+    if relay not in (None, named):
         raise Refused(Reason.WRONG_SENDER, "an acknowledgement for another relay")
     if not all(isinstance(acked, list) and len(acked) == len(Acked._fields) for acked in bundles):
         raise Refused(Reason.MALFORMED, "ack entry")
     return Ack(
-        relay=relay,
+        relay=named,
         bundles=tuple(
             Acked(count(boot), count(number), digest(named)) for boot, number, named in bundles
         ),

@@ -72,3 +72,10 @@ def octets(value: Any, lengths: tuple[int, ...]) -> bytes:
     if not isinstance(value, bytes) or len(value) not in lengths:
         raise Refused(Reason.MALFORMED, "bytes expected")
     return value
+
+
+def octets_max(value: Any, longest: int) -> bytes:
+    """At most so many bytes, or refused as MALFORMED."""
+    if not isinstance(value, bytes) or len(value) > longest:
+        raise Refused(Reason.MALFORMED, "bytes expected")
+    return value

@@ -16,6 +16,7 @@ import re
 from hardware.errors import Reason, Refused
 
 UP = "up/+/+"
+_LANES = (["up", "l"], ["up", "b"], ["up", "f"])
 ROSTER = "roster"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
@@ -38,6 +39,11 @@ def backfill(relay: str) -> str:
 def forwarded(relay: str) -> str:
     """The topic a relay hands other relays' bundles on by."""
     return f"up/f/{relay}"
+
+
+def is_forwarded(topic: str) -> bool:
+    """Whether what came on it was handed on by the relay that published it."""
+    return topic.startswith("up/f/")
 
 
 def heartbeat(relay: str) -> str:
@@ -77,6 +83,11 @@ def relay_of(topic: str) -> tuple[str, bool]:
         Refused: MALFORMED, when it is not an uplink topic.
     """
     parts = topic.split("/")
-    if len(parts) != 3 or parts[0] != "up" or parts[1] not in ("l", "b") or not is_name(parts[2]):
+    if (
+        len(parts) != 3
+        or parts[0] != "up"
+        or parts[1] not in ("l", "b", "f")
+        or not is_name(parts[2])
+    ):
         raise Refused(Reason.MALFORMED, f"topic {topic[:64]!r}")
     return parts[2], parts[1] == "l"

@@ -11,7 +11,7 @@ import typer
 from hardware import home
 from hardware.errors import Exit, Misconfigured, TruckError
 from hardware.keys import Credentials
-from relay import config_cli, first_boot_cli
+from relay import config_cli, doctor_cli, first_boot_cli
 from relay.config import RelayConfig
 from relay.home import RelayHome
 from relay.spool import read_heard
@@ -31,6 +31,7 @@ app = typer.Typer(
 
 app.add_typer(config_cli.app, name="config")
 app.add_typer(first_boot_cli.app)
+app.add_typer(doctor_cli.app)
 
 HomeArgument = Annotated[
     Path, typer.Argument(metavar="HOME", help="The relay's own folder: settings, spool.")

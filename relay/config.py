@@ -36,7 +36,7 @@ class RelayConfig(BaseSettings):
     radio_serial: str = ""
     radio_baud: int = Field(115200, ge=1200, le=4_000_000)
     forward_host: str = ""
-    forward_port: int = Field(0, ge=0, le=65535)
+    forward_port: int = Field(0, ge=0, le=65535)  # 0: hands nothing on
     hops_max: int = Field(HOPS_MAX, ge=1, le=HOPS_MAX)
     neighbours: tuple[Neighbour, ...] = Field((), max_length=NEIGHBOURS_MAX)
     spool_bytes_max: int = Field(_MOTO.spool_bytes_max, ge=1 << 20)

@@ -8,6 +8,7 @@ import collections
 import contextlib
 import select
 import socket
+import statistics
 import struct
 import threading
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ RSSI_UNKNOWN_DBM = -128
 _REMEMBERED_PACKETS = 8192
 _DRAINED_DATAGRAMS = 256
 _QUEUE_PACKETS = 16384
+_COMPARED_PACKETS = 255
 _RECEIVE_BUFFER_BYTES = 4 << 20
 _WAIT_S = 0.2
 _SO_RCVBUFFORCE = 33  # Linux; lifts the cap on SO_RCVBUF where we may
@@ -121,11 +123,14 @@ class Radio:
         self.packets = 0
         self.doubled = 0
         self.overflowed = 0
+        self.overflowed_serial = 0
         self.heard_at_us = 0
         """When the last packet passed; 0 before the first."""
         self.refused: collections.Counter[str] = collections.Counter()
         self._clock = clock
         self._queue: collections.deque[Heard] = collections.deque()
+        self._ahead_s: collections.deque[float] = collections.deque(maxlen=_COMPARED_PACKETS)
+        self._judging = threading.Lock()
         self._stopping = threading.Event()
         self._socket = _bind(host, port)
         self.port: int = self._socket.getsockname()[1]
@@ -150,7 +155,7 @@ class Radio:
         while not self._stopping.is_set():
             try:
                 if len(self._queue) < _QUEUE_PACKETS:
-                    self._hear(self._drain())
+                    self.hear(self._drain())
                 else:
                     self._stopping.wait(_WAIT_S)
             except OSError as error:
@@ -175,26 +180,44 @@ class Radio:
             if kind == _SO_RXQ_OVFL:
                 (self.overflowed,) = struct.unpack("=I", data[:4])
 
-    def _hear(self, datagrams: list[tuple[bytes, int]]) -> None:
-        for raw, at_us in datagrams:
-            try:
-                header = self.gate.check(raw, at_us / 1e6)
-            except Refused as error:
-                self.refused[error.reason.value] += 1
-                continue
-            if header is None:
-                self.doubled += 1
-                continue
-            self.packets += 1
-            self.heard_at_us = at_us
-            self._queue.append(Heard(raw, header, at_us))
+    def hear(self, datagrams: list[tuple[bytes, int]]) -> None:
+        """Judge packets and when they came (us), from this socket or a serial line."""
+        with self._judging:
+            for raw, at_us in datagrams:
+                self._hear(raw, at_us)
+
+    def _hear(self, raw: bytes, at_us: int) -> None:
+        if len(self._queue) >= _QUEUE_PACKETS + _DRAINED_DATAGRAMS:  # a serial line cannot wait
+            self.overflowed_serial += 1
+            return
+        try:
+            header = self.gate.check(raw, at_us / 1e6)
+        except Refused as error:
+            self.refused[error.reason.value] += 1
+            return
+        if header is None:
+            self.doubled += 1
+            return
+        self.packets += 1
+        self.heard_at_us = at_us
+        measured_s = self.gate.roster.epoch_s + header.t0 * TICK_S
+        self._ahead_s.append(at_us / 1e6 - measured_s)
+        self._queue.append(Heard(raw, header, at_us))
+
+    def clock_ahead_s(self) -> float | None:
+        """How far our clock is ahead of the GNSS time in the last packets, flight included.
+
+        The median, for one bike's clock may be wrong; None before the first packet.
+        """
+        ahead_s = list(self._ahead_s)
+        return statistics.median(ahead_s) if ahead_s else None
 
     def counts(self) -> dict[str, Any]:
         """What passed, came twice, was refused by reason, and overflowed in the kernel."""
         return {
             "packets": self.packets,
             "doubled": self.doubled,
-            "overflowed": self.overflowed,
+            "overflowed": self.overflowed + self.overflowed_serial,
             "refused": dict(self.refused),
         }
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import structlog
 
-from hardware import clock, home, topics
+from hardware import clock, home, supervisor, topics
 from hardware.bundle import decode_ack
-from hardware.errors import Misconfigured, Refused
+from hardware.errors import Misconfigured, Reason, Refused
 from hardware.heartbeat import Heartbeat, decode_seen, encode_heartbeat
 from hardware.keys import Credentials
 from hardware.roster import Roster
@@ -17,15 +17,20 @@ from relay.broker import Broker
 from relay.config import RelayConfig
 from relay.custody import Custody
 from relay.home import RelayHome
+from relay.lanes import Key
+from relay.neighbours import Neighbours
 from relay.orders import Orders
 from relay.radio import Radio
 from relay.roster_watch import RosterWatch
+from relay.serial_line import SerialLine
 from relay.slots import Slots
 from relay.troubles import Troubles
 from relay.uplink import Connected, Event, Lost, Taken, Uplink
 
 STATUS_SCHEMA = "relay.status/1"
 _TURN_S = 0.02
+_PASSING_MAX = 256  # other relays' bundles that the broker has not taken yet
+_PASSING_BOOT = -1  # no boot of ours
 STATUS_S = 1.0
 """How often the status is written, the roster looked for, and a refusing disk tried again."""
 
@@ -55,10 +60,23 @@ class Service:
         )
         self._radio = Radio(config.radio_host, config.radio_port, self._rosters.gate, self._clock)
         self._radio.start()
+        self._serial: SerialLine | None = None
+        if config.radio_serial:
+            self._serial = SerialLine(
+                config.radio_serial, config.radio_baud, self._radio, self._clock
+            )
+            self._serial.start()
         self._custody = Custody(
             at_home, config, self._key, self._roster.event_id, self._troubles, self._clock.now_s()
         )
+        self._neighbours: Neighbours | None = None
+        if config.forward_port:
+            self._neighbours = Neighbours(
+                config, self._custody.boot, self._key, self._roster.event_id
+            )
+        self._passing: set[Key] = set()
         self._happened = threading.Event()
+        self._supervisor = supervisor.from_environment()
         self._broker = Broker(config.broker_host, config.broker_port, config.broker_tls)
         self._slots = slots
         self._orders = Orders(
@@ -92,11 +110,13 @@ class Service:
         """Carry packets until stopped, then leave everything heard in the spool."""
         self._uplink.start()
         self._log.info("relay runs", boot=self._custody.boot, radio_port=self._radio.port)
+        self._supervisor.ready()
         status_due_s = clock.monotonic_s()
         while not self._stopping and not self._orders.restart:
             self._happened.wait(_TURN_S)
             self._happened.clear()
             now_s = clock.monotonic_s()
+            self._supervisor.alive(now_s)
             each_second = now_s >= status_due_s
             self._turn(now_s, retry=each_second)
             if each_second:
@@ -105,11 +125,16 @@ class Service:
                 self._orders.look(now_s)
                 trouble = self._troubles.for_the_operator
                 self._write_status("misconfigured" if trouble else "running")
+        self._supervisor.stopping()
+        if self._serial is not None:
+            self._serial.stop()
         self._radio.stop()
         self._custody.close(self._radio.take(), now_s)
         self._uplink.stop()
         self._connected = False
         self._write_status("stopped")
+        if self._neighbours is not None:
+            self._neighbours.close()
         self._custody.spool.close()
 
     def _turn(self, now_s: float, *, retry: bool) -> None:
@@ -121,20 +146,46 @@ class Service:
         while speaks and (bundle := self._custody.next(now_s)):
             send, message = bundle
             self._uplink.send(lane[send.live], message, send.key)
+        if self._neighbours is not None:
+            self._hand_on(self._neighbours, now_s)
         if self._connected and (number := self._orders.beat(now_s)):
             self._uplink.send(topics.heartbeat(self._config.name), self._heartbeat(number))
+
+    def _hand_on(self, neighbours: Neighbours, now_s: float) -> None:
+        """What neighbours bring goes to the truck or further; without a link ours goes to them."""
+        for frame in neighbours.take(self._roster, now_s):
+            if frame.is_ack and frame.origin == self._config.name:
+                self._hear(topics.ack(self._config.name), frame.message)
+            elif frame.is_ack:
+                neighbours.send_down(frame.origin, frame.message, frame.hops + 1)
+            elif not self._connected:
+                neighbours.pass_on(frame)
+            elif len(self._passing) >= _PASSING_MAX:
+                neighbours.lost()
+            elif message := neighbours.for_the_truck(frame):
+                key = Key(_PASSING_BOOT, frame.number)
+                self._passing.add(key)
+                self._uplink.send(topics.forwarded(self._config.name), message, key)
+        alone = self._rosters.may_speak and not self._connected
+        while alone and (bundle := self._custody.next(now_s)):
+            neighbours.offer(bundle[1])
+            self._custody.lanes.taken(bundle[0].key)
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Connected):
             self._connected = True
+            self._custody.lanes.disconnect()  # what neighbours were given goes by the link now
             self._troubles.clear("uplink")
             self._log.info("uplink connected")
         elif isinstance(event, Lost):
+            if self._connected:
+                self._custody.lanes.disconnect()
             self._connected = False
-            self._custody.lanes.disconnect()
+            self._passing.clear()
             self._troubles.set("uplink", event.error)
         elif isinstance(event, Taken):
             self._custody.lanes.taken(event.key)
+            self._passing.discard(event.key)
             if event.refusal:
                 what = f"a bundle: {event.refusal}"
                 self._troubles.set("lane", self._broker.refuses(what, self._config.name))
@@ -157,7 +208,11 @@ class Service:
 
     def _acknowledge(self, message: bytes) -> None:
         truck, event = self._roster.truck_sign_public, self._roster.event_id
-        self._custody.acknowledge(decode_ack(message, self._config.name, truck, event))
+        ack = decode_ack(message, None, truck, event)
+        if ack.relay == self._config.name:
+            self._custody.acknowledge(ack)
+        elif self._neighbours is None or not self._neighbours.send_down(ack.relay, message, 1):
+            raise Refused(Reason.WRONG_SENDER, "an acknowledgement for another relay")
 
     def _seen(self, message: bytes) -> None:
         truck, event = self._roster.truck_sign_public, self._roster.event_id
@@ -205,6 +260,9 @@ class Service:
             "boot": self._custody.boot,
             "radio_port": self._radio.port,
             "heard": self._radio.counts(),
+            "serial": self._serial.counts() if self._serial else None,
+            "neighbours": self._neighbours.counts() if self._neighbours else None,
+            "clock_ahead_s": self._radio.clock_ahead_s(),
             "heard_at_s": self._radio.heard_at_us / 1e6,
             "heard_distinct": self._custody.spool.counts.heard_distinct,
             "spool": self._custody.spool.status(),

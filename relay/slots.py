@@ -197,6 +197,12 @@ class Slots:
             "failed": [failed.model_dump() for failed in self._state.failed],
         }
 
+    def standing(self) -> Slot | None:
+        """What the next start would run; changes nothing."""
+        trial = self._state.trial
+        tried = None if trial is None else self._read(trial.slot)
+        return tried or self._standing()
+
     def _standing(self) -> Slot | None:
         """What was confirmed; where that is damaged, what was before it."""
         confirmed = self._state.confirmed

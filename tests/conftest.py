@@ -75,6 +75,15 @@ def mount() -> Iterator[Callable[[Path, int], None]]:
 
 
 @pytest.fixture(scope="session")
+def systemd_analyze() -> Path:
+    """Debian's systemd-analyze, which judges units without a running systemd."""
+    found = shutil.which("systemd-analyze")
+    if found is None:
+        _missing("systemd-analyze is not installed (apt-get install systemd)")
+    return Path(str(found))
+
+
+@pytest.fixture(scope="session")
 def cloud_init() -> Path:
     """Debian's cloud-init, whose schema judges what a card tells a node."""
     found = shutil.which("cloud-init")

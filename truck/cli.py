@@ -15,7 +15,7 @@ from hardware import clock, home
 from hardware.completeness import exit_code
 from hardware.errors import Exit, Misconfigured, TruckError
 from hardware.keys import Credentials, read_key
-from truck import nodes_cli, replay_cli, rulings_cli, tables, tokens_cli
+from truck import nodes_cli, replay_cli, rulings_cli, tables, tokens_cli, units_cli
 from truck.config import TruckConfig, TruckHome, new_epoch
 from truck.packs.cli import app as pack_app
 from truck.press.cli import app as press_app
@@ -28,6 +28,7 @@ app = typer.Typer(
     "Begin with `truck demo`; for a race, `truck init`, then `truck run`.",
 )
 app.add_typer(nodes_cli.app, name="node")
+app.add_typer(units_cli.app)
 app.add_typer(stage_app, name="stage")
 app.add_typer(pack_app, name="pack")
 app.add_typer(press_app, name="press")

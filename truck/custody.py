@@ -28,12 +28,14 @@ class RelayHeard:
     """What has come from one relay since the start: bundles by lane, the last one's time.
 
     `forked` are those under a number that other bytes had: somebody else holds the relay's key.
+    `forwarded` are ticks in which another relay handed its bundles on.
     """
 
     last_us: int
     live: int = 0
     backfill: int = 0
     forked: int = 0
+    forwarded: int = 0
 
 
 class Custody:
@@ -54,7 +56,8 @@ class Custody:
         self._free_bytes_min = free_bytes_min
         self._held: list[Arrival] = []
         self._relays: dict[str, RelayHeard] = {}
-        self._turns = 0
+        self.turns = 0
+        """How often it has turned: what does not grow any more hangs."""
         self._roster_mtime_ns = 0
         in_force = journal.last(Kind.ROSTER)
         if in_force is not None:
@@ -76,13 +79,14 @@ class Custody:
                 "bundles": heard.live + heard.backfill if heard else 0,
                 "backfill": heard.backfill if heard else 0,
                 "forked": heard.forked if heard else 0,
+                "forwarded": heard.forwarded if heard else 0,
             }
             for name, heard in sorted(self.relays.items())
         ]
 
     def turn(self, wait_s: float) -> float:
         """Judge what has arrived; returns how long to pause before the next turn, seconds."""
-        self._turns += 1
+        self.turns += 1
         if not self._has_room():
             return _RETRY_S
         if not self._held:
@@ -104,6 +108,10 @@ class Custody:
         self._intake.acknowledge(self._held, tick, record)
         self._look_at_clock(tick)
         self._count(self._held, {b.relay for b in (*tick.bundles, *tick.resent)}, tick.at_us)
+        for relay in {b.relay for b in (*tick.bundles, *tick.resent)} & set(tick.ways):
+            handed_on = self._relays.setdefault(relay, RelayHeard(tick.at_us))
+            handed_on.last_us = tick.at_us
+            handed_on.forwarded += 1
         self._look_at_forks(tick)
         self._held = []
         if not tick.is_empty():
@@ -122,7 +130,7 @@ class Custody:
 
     def look_for_roster(self, credentials: Credentials) -> None:
         """Take up a newer roster file, now and then; a wrong one is an alarm, never a stop."""
-        if self._turns % _ROSTER_LOOK_TICKS:
+        if self.turns % _ROSTER_LOOK_TICKS:
             return
         mtime_ns = _mtime_ns(credentials.folder / "roster.json")
         if mtime_ns in (0, self._roster_mtime_ns):

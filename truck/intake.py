@@ -120,7 +120,10 @@ class Intake:
         for relay, bundles in by_relay.items():
             for at in range(0, len(bundles), ACKED_MAX):
                 ack = Ack(relay, tuple(bundles[at : at + ACKED_MAX]), record)
-                self._client.publish(topics.ack(relay), encode_ack(ack, self._key, self._event))
+                signed = encode_ack(ack, self._key, self._event)
+                self._client.publish(topics.ack(relay), signed)
+                if relay in tick.ways:  # it has no link: back by the way its bundle came
+                    self._client.publish(topics.ack(tick.ways[relay]), signed)
         for arrival in arrivals:
             self._client.ack(arrival.mid, arrival.qos)
 

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from hardware import packet, topics
 from hardware.bundle import Bundle, decode_bundle, digest_of
 from hardware.errors import Reason, Refused
+from hardware.forward import decode_forward
 from hardware.packet import SIGNATURE_BYTES, TICK_S, Header
 from hardware.roster import DeviceKey, Roster
 from hardware.sealing import open_body, packet_cipher
@@ -138,11 +139,17 @@ class Pipeline:
         try:
             relay, _ = topics.relay_of(message.topic)
             public = self.roster.relay_key(relay).sign_public
-            bundle = decode_bundle(message.payload, relay, public, self.roster.event_id)
+            payload = message.payload
+            if topics.is_forwarded(message.topic):
+                frame = decode_forward(payload, relay, public, self.roster.event_id)
+                tick.ways[frame.origin] = relay
+                relay, payload = frame.origin, frame.message
+                public = self.roster.relay_key(relay).sign_public
+            bundle = decode_bundle(payload, relay, public, self.roster.event_id)
         except Refused as refusal:
             self._refuse(tick, refusal.reason, f"relay:{relay}", relay, message)
             return None
-        came = BundleSeen(relay, bundle.boot, bundle.number, digest_of(message.payload))
+        came = BundleSeen(relay, bundle.boot, bundle.number, digest_of(payload))
         place = (digest_of(relay.encode()), bundle.boot, bundle.number)
         seen, beside = self.bundles_seen.look(*place, came.digest), fresh.get(came[:3], set())
         if seen is Seen.SAME or came.digest in beside:

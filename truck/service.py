@@ -16,7 +16,7 @@ from typing import Any
 
 from cloud_sync.cloud_copy import Access, CloudCopy
 from cloud_sync.status import rows_reached, spool_status
-from hardware import clock, home
+from hardware import clock, home, supervisor
 from hardware.errors import Damaged, Misconfigured, TruckError, Unavailable
 from hardware.keys import Credentials
 from truck.alarms import Alarms
@@ -67,6 +67,7 @@ class Service:
         self._clock = clock.from_environment()
         self._held = home.lock(folder.folder, "truck")
         self._stop = threading.Event()
+        self._supervisor = supervisor.from_environment()
         self._error: BaseException | None = None
         self.alarms = Alarms()
         self._sealing = ExitStack()
@@ -198,9 +199,15 @@ class Service:
         }
         flow = Flow(loops, self._fail)
         try:
+            self._supervisor.ready()
+            turned = 0
             while not self._stop.wait(1.0):
                 self._supervise()
+                if self._custody.turns != turned:  # the watchdog waits for custody, not for us
+                    turned = self._custody.turns
+                    self._supervisor.alive(clock.monotonic_s())
         finally:
+            self._supervisor.stopping()
             flow.end()
         if self._error is None:
             _journalled(self._opened.journal.seal)

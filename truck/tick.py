@@ -66,6 +66,7 @@ class Tick:
         opened: beside `packets`, header and body in clear; not journalled, opened again on replay.
         resent: bundles the journal holds already, to be acknowledged again; not journalled.
         forked: those of `bundles` whose number other bytes had taken before; not journalled.
+        ways: relay -> the relay that handed its bundle on; not journalled.
         refused: (reason, key) -> count; the key is `kid:...`, `relay:...`, `-` or `others`.
     """
 
@@ -78,6 +79,7 @@ class Tick:
     bundles: list[BundleSeen] = field(default_factory=list)
     resent: list[BundleSeen] = field(default_factory=list)
     forked: list[BundleSeen] = field(default_factory=list)
+    ways: dict[str, str] = field(default_factory=dict)
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
     evidence: list[Evidence] = field(default_factory=list)
 

@@ -24,6 +24,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from hardware import home as homes
 from hardware.authority import create_event
 from hardware.bundle import Ack, Acked, Bundle, decode_bundle, digest_of, encode_ack
+from hardware.forward import decode_forward
 from hardware.heartbeat import Heartbeat, Seen, decode_heartbeat, encode_seen
 from hardware.keys import Credentials
 from hardware.packet import SUITE_CLEAR, Fix, Header, encode_body, kid_of
@@ -44,7 +45,7 @@ class Event:
     def __init__(self, folder: Path, event: str = "test-2027") -> None:
         self.folder = folder
         self.roster: Roster = create_event(
-            folder, event=event, now_s=time.time(), bibs=[1, 2, 3], relays=[NAME, "r2"]
+            folder, event=event, now_s=time.time(), bibs=[1, 2, 3], relays=[NAME, "r2", "r3"]
         )
         rows = json.loads((folder / "bikes" / "devices.json").read_text())["devices"]
         self.keys = {row["device"]: SigningKey(bytes.fromhex(row["sign"])) for row in rows}
@@ -95,11 +96,16 @@ class Truck:
         if lane == "h":
             self._on_heartbeat(message.payload, relay, public)
             return
-        bundle = decode_bundle(message.payload, relay, public, self._event.roster.event_id)
+        payload, via = bytes(message.payload), relay
+        if lane == "f":
+            frame = decode_forward(payload, relay, public, self._event.roster.event_id)
+            relay, payload = frame.origin, frame.message
+            public = self._event.roster.relay_key(relay).sign_public
+        bundle = decode_bundle(payload, relay, public, self._event.roster.event_id)
         self.arrived.append((lane == "l", bundle))
-        self.messages[bundle.boot, bundle.number].add(bytes(message.payload))
+        self.messages[bundle.boot, bundle.number].add(payload)
         if self.acks:
-            self.ack(Acked(bundle.boot, bundle.number, digest_of(message.payload)))
+            self.ack(Acked(bundle.boot, bundle.number, digest_of(payload)), via=via)
 
     def _on_heartbeat(self, message: bytes, relay: str, public: bytes) -> None:
         beat = decode_heartbeat(message, relay, public, self._event.roster.event_id)
@@ -111,12 +117,12 @@ class Truck:
         key, event = self._event.truck_key, self._event.roster.event_id
         self.client.publish(f"seen/{seen.relay}", encode_seen(seen, key, event), qos=0)
 
-    def ack(self, *bundles: Acked) -> None:
+    def ack(self, *bundles: Acked, via: str = NAME) -> None:
         key, event = self._event.truck_key, self._event.roster.event_id
-        self.say(encode_ack(Ack(NAME, bundles, len(self.arrived)), key, event))
+        self.say(encode_ack(Ack(NAME, bundles, len(self.arrived)), key, event), via)
 
-    def say(self, message: bytes) -> None:
-        self.client.publish(f"ack/{NAME}", message, qos=0)
+    def say(self, message: bytes, to: str = NAME) -> None:
+        self.client.publish(f"ack/{to}", message, qos=0)
 
     def stored(self) -> list[Acked]:
         return [Acked(*key, digest_of(m)) for key, found in self.messages.items() for m in found]
@@ -151,7 +157,7 @@ cli.main()
 class Relay:
     """A real `relay run` in a home of its own, with shorter waits."""
 
-    def __init__(self, event: Event, home: Path, broker_port: int) -> None:
+    def __init__(self, event: Event, home: Path, broker_port: int, name: str = NAME) -> None:
         self.event, self.home = event, home
         self.port = free_port(socket.SOCK_DGRAM)
         self.settings: dict[str, str] = {}
@@ -159,8 +165,8 @@ class Relay:
         self._process: subprocess.Popen[bytes] | None = None
         self._radio = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         fields = {
-            "name": NAME,
-            "credentials": event.credentials,
+            "name": name,
+            "credentials": event.folder / "relays" / name,
             "broker_host": "localhost",
             "broker_port": broker_port,
             "radio_port": self.port,

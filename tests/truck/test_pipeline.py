@@ -6,9 +6,12 @@ import cbor2
 import pytest
 from small_event import NOW_S, Event, make_event
 
-from hardware import packet
+from hardware import packet, topics
 from hardware.bundle import digest_of
 from hardware.errors import Damaged, Reason
+from hardware.forward import Forward, encode_forward
+from hardware.keys import Credentials
+from hardware.signing import SigningKey
 from truck.journal import Record
 from truck.pipeline import BACKFILL_AGE_S_MAX, LIVE_AGE_S_MAX, Message
 from truck.replay_window import GROWTH_MAX
@@ -254,3 +257,32 @@ def _rows(relays: list[str], heard: Hearings) -> list[tuple[str | int, ...]]:
 def test_a_journalled_tick_of_another_shape_is_damage(payload: bytes) -> None:
     with pytest.raises(Damaged, match="record 7"):
         decode_stretch([Record(7, Kind.TICK, payload)])
+
+
+def handed_on(event: Event, message: Message, *, forger: bool = False) -> Message:
+    """A bundle of moto-1, as heli hands it on."""
+    key = Credentials(event.folder / "relays" / "heli").signing_key("relay")
+    frame = Forward("heli", 1, 1, "moto-1", 2, False, message.payload)
+    signed = encode_forward(frame, SigningKey(bytes(32)) if forger else key, event.roster.event_id)
+    return Message(topics.forwarded("heli"), signed, message.received_at_us)
+
+
+def test_a_bundle_handed_on_is_its_own_relays_and_its_ack_goes_both_ways(event: Event) -> None:
+    raw = event.packet(seq=77)
+    message = event.message(raw)
+    tick = event.pipeline().accept([handed_on(event, message)], NOW_US)
+    assert tick.packets == [raw]
+    assert [(b.relay, b.digest) for b in tick.bundles] == [("moto-1", digest_of(message.payload))]
+    assert tick.ways == {"moto-1": "heli"}
+    both = event.pipeline().accept([message, handed_on(event, message)], NOW_US)
+    assert (both.packets, len(both.bundles), len(both.resent)) == ([raw], 1, 1)
+
+
+def test_a_forged_hand_on_or_a_forged_bundle_in_one_is_refused(event: Event) -> None:
+    message = event.message(event.packet(seq=78))
+    forged = bytearray(message.payload)
+    forged[-1] ^= 1
+    inside = handed_on(event, message._replace(payload=bytes(forged)))
+    tick = event.pipeline().accept([handed_on(event, message, forger=True), inside], NOW_US)
+    assert not tick.packets
+    assert reasons(tick) == {"signature": 2}
