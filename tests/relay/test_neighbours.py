@@ -113,9 +113,10 @@ def ack(event, relay="r1"):
 
 def test_a_bundle_goes_up_and_its_acknowledgement_comes_down_the_same_way(event, ring):
     one, two = ring.nodes["r1"], ring.nodes["r2"]
-    one.offer(bundle(event))
+    made = bundle(event)
+    one.offer(made)
     (came,) = take(two, event)
-    assert (came.origin, came.hops, came.message) == ("r1", 1, bundle(event))
+    assert (came.origin, came.hops, came.message) == ("r1", 1, made)
     assert two.send_down("r1", ack(event), 1)
     (back,) = take(one, event)
     assert (back.is_ack, back.origin, back.message) == (True, "r1", ack(event))
@@ -193,8 +194,8 @@ def test_through_a_chain_of_relays_nothing_is_lost_and_custody_ends_with_the_tru
     status = one.wait_for(lambda s: s["heard"]["packets"] == 20, "heard")
     assert status["spool"]["bundles"] > 0  # nobody between: all stays in custody
     two.start()
-    truck.wait_for(sent, 40)
-    one.wait_for(lambda s: s["spool"]["bundles"] == 0, "acknowledged all the way down", 40)
+    truck.wait_for(sent, 60)
+    one.wait_for(lambda s: s["spool"]["bundles"] == 0, "acknowledged all the way down", 60)
     two.kill()
     sent |= one.hear(*(event.packet(2, seq) for seq in range(20)))
     one.wait_for(lambda s: s["spool"]["bundles"] > 0, "kept while the chain is cut")
