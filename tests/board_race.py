@@ -1,14 +1,22 @@
 """Riders on a straight road that climbs, with the names boards fear, for tests of boards."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from doors import Porter
 from rides_race import joined, straight_readings
 from roads import drawn, straight
 
 from hardware.stage import stage_from_files
 from truck.race.frame import Frame
 from truck.race.race import Race
+from truck.serve import tv
+from truck.serve.boards import Boards
+from truck.serve.http import serve
+from truck.serve.hub import Hub
 
 START_S = 1_784_198_100
 NAMES = ["=SUM(A1:A9)", "Tadej Pogačar", "O'Brien & <Sons>", "@home", "-1+1", 'Ann, "Annie" Lee']
@@ -45,6 +53,39 @@ def frames(race: Race, seconds: int, silent: int = 0, silent_from: int = 10**9) 
         ]
         race.advance(joined(*due))
         yield race.frame(at_us)
+
+
+class OnAir:
+    """The race's boards over real HTTP; `run` shows so many further seconds of it at once.
+
+    The boards' clock is the tests': it runs with the wall, and `wait` moves it on.
+    """
+
+    def __init__(self, folder: Path, seconds: int) -> None:
+        self.race, self.ahead_s, self.audited = board_race(), 0.0, list[tuple[str, Any]]()
+        self.boards = Boards(self.race.course, self._now_s, self._audit)
+        self.porter = Porter(folder)
+        self._frames = frames(self.race, 10**6)
+        self.run(seconds)
+        hub = Hub()
+        self.serving = serve(hub, "127.0.0.1", 0, tv.routes(self.boards), self.porter.door())
+        self.url = f"http://127.0.0.1:{self.serving.port}"
+
+    def run(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.boards.take(next(self._frames))
+
+    def wait(self, seconds: float) -> None:
+        self.ahead_s += seconds
+
+    def stop(self) -> None:
+        self.serving.stop()
+
+    def _now_s(self) -> float:
+        return time.monotonic() + self.ahead_s
+
+    def _audit(self, by: str, what: Mapping[str, Any]) -> None:
+        self.audited.append((by, dict(what)))
 
 
 def _place_m(bib: int, second: int) -> float:
