@@ -29,7 +29,7 @@ tv({
       at.group.style.display = row ? "" : "none";
       if (at.between) at.between.style.display = row ? "" : "none";
       if (!row) return;
-      put(at.name, row.group);
+      put(at.name, row.group.replace(/^\(|\)$/g, ""));
       put(at.size, riders(row, show.value(row, "size")));
       if (at.gap) put(at.gap, show.value(row, "gap"));
       at.group.classList.toggle("lit", k === lit);
