@@ -18,17 +18,17 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	touch $@
 
 # what tests talk to and the product does not need: a COSE library whose pins clash with ours,
-# Spark, and Azurite, each in an environment of its own
+# Spark, Azurite, and axe that judges pages, each in an environment of its own
 .PHONY: peers
-peers: $(VENV)/.cose $(VENV)/.spark $(VENV)/.azurite
+peers: $(VENV)/.cose $(VENV)/.spark $(VENV)/.azurite $(VENV)/.axe
 
 $(VENV)/.%: tests/peers/%.lock | $(VENV)/.ready
 	$(PYTHON) -m venv $(VENV)/$*
 	$(VENV)/$*/bin/python -m pip install --quiet --require-hashes -r tests/peers/$*.lock
 	touch $@
 
-$(VENV)/.azurite: tests/peers/azurite/package-lock.json | $(VENV)/.ready
-	@sh .ci/azurite $(VENV)/azurite
+$(VENV)/.azurite $(VENV)/.axe: $(VENV)/.%: tests/peers/%/package-lock.json | $(VENV)/.ready
+	@sh .ci/npm-peer $* $(VENV)/$*
 	touch $@
 
 .PHONY: system
@@ -66,8 +66,7 @@ score: setup  ## the aims of the race logic beside their figures, written to bui
 lock:  ## renew the lock files (needs uv)
 	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet --python-version 3.11 --output-file requirements.lock
 	for peer in cose spark; do uv pip compile tests/peers/$$peer.in --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet --python-version 3.11 --output-file tests/peers/$$peer.lock; done
-	cd tests/peers/azurite && npm install --package-lock-only --ignore-scripts --silent
-	$(PYTHON) .ci/without-addresses tests/peers/azurite/package-lock.json
+	for peer in azurite axe; do (cd tests/peers/$$peer && npm install --package-lock-only --ignore-scripts --silent); $(PYTHON) .ci/without-addresses tests/peers/$$peer/package-lock.json; done
 
 clean:  ## remove what was built
 	rm -rf $(VENV) build

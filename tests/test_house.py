@@ -162,8 +162,9 @@ def test_the_lock_pins_every_package_by_hash_and_names_no_address() -> None:
         assert text.count("--hash=sha256:") >= len(pins)
 
 
-def test_the_npm_lock_pins_every_package_by_hash_and_names_no_address() -> None:
-    text = (ROOT / "tests" / "peers" / "azurite" / "package-lock.json").read_text()
+@pytest.mark.parametrize("peer", ["azurite", "axe"])
+def test_an_npm_lock_pins_every_package_by_hash_and_names_no_address(peer: str) -> None:
+    text = (ROOT / "tests" / "peers" / peer / "package-lock.json").read_text()
     assert "://" not in text
     packages = json.loads(text)["packages"]
     del packages[""]

@@ -83,7 +83,7 @@ def test_the_latest_frame_is_served_with_a_tag_that_saves_sending_it_again(
 
 
 def test_every_page_forbids_outside_requests(page: Serving) -> None:
-    for path in ("/", "/app.js", "/profile.js", "/riders.js", "/panels.js", "/style.css",
+    for path in ("/", "/app.js", "/profile.js", "/riders.js", "/strip.js", "/page.css",
                  "/icon.svg", "/api/course", "/api/status"):  # fmt: skip
         answer, body = get(page, path)
         assert answer.status == 200, path

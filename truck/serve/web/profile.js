@@ -1,237 +1,163 @@
-// The stage profile in SVG, riders and groups gliding along it between frames.
-const SVG = "http://www.w3.org/2000/svg";
-const EDGE = { left: 44, right: 16, top: 46, bottom: 26 };
-const FLAG = { pitch: 36, reach: 50 };
-const GLIDE_MS = 600; // how long a correction takes to be taken up
-const CARRY_S = 3; // how far on a rider is drawn without a newer frame
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
+// The stage profile in SVG: the road by steepness, every rider on it, a flag over each group.
+import { dress, place, put, shape } from "./dom.js";
+import { Glider, spread } from "./glider.js";
+import { stepFor } from "./terrain.js";
 
-function make(parent, tag, attributes = {}, text = "") {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  if (text) node.textContent = text;
-  parent.append(node);
-  return node;
-}
-
-/** A point that is drawn where it should be soon, never jumping. */
-class Glider {
-  constructor(distanceM) {
-    this.shownM = distanceM;
-    this.targetM = distanceM;
-    this.speedMps = 0;
-  }
-
-  aim(distanceM, speedMps) {
-    this.targetM = distanceM;
-    this.speedMps = speedMps ?? 0;
-  }
-
-  at(sinceS, passedMs) {
-    const wantedM = this.targetM + this.speedMps * Math.min(sinceS, CARRY_S);
-    const far = Math.abs(wantedM - this.shownM) > 2000;
-    const share = calm.matches || far ? 1 : 1 - Math.exp(-passedMs / GLIDE_MS);
-    this.shownM += (wantedM - this.shownM) * share;
-    return this.shownM;
-  }
-}
+const EDGE = { left: 48, right: 14, top: 40, bottom: 44 };
+const FLAG = { width: 34, height: 20, pitch: 38 };
+const MARKS = { climb: "▲", sprint: "S", bonus: "B", feed: "F", crossing: "✕", intermediate: "T" };
+const RANKS = ["climb", "sprint", "bonus", "intermediate", "feed", "crossing"]; // who keeps his name where it is narrow
 
 export class Profile {
   constructor(svg) {
-    this.svg = svg;
-    this.course = null;
-    this.riders = new Map(); // bib -> {node, glider}
-    this.groups = new Map(); // group id -> {node, glider, ...}
-    this.followed = null;
-    this.arrivedMs = 0;
-    this.drawnMs = 0;
+    Object.assign(this, { svg, course: null, riders: new Map(), groups: new Map(), followed: null });
     new ResizeObserver(() => this.draw()).observe(svg);
-    const turn = (nowMs) => {
-      if (nowMs - this.drawnMs >= 40) this.move(nowMs);
-      requestAnimationFrame(turn);
-    };
-    requestAnimationFrame(turn);
   }
 
-  setCourse(course) {
-    this.course = course;
-    const heights = course.profile.altitude_m;
-    this.flat = heights.every((one) => one === null);
-    this.heights = this.flat ? heights.map(() => 0) : heights;
-    const low = Math.min(...this.heights);
-    this.range = [low, Math.max(Math.max(...this.heights), low + 60)];
+  setCourse(course, terrain) {
+    Object.assign(this, { course, terrain });
     this.draw();
   }
 
   follow(bib) {
     this.followed = bib;
-    for (const [one, { node }] of this.riders) node.classList.toggle("followed", one === bib);
   }
 
-  update(frame, arrivedMs) {
-    if (!this.course || !this.dots) return;
-    this.arrivedMs = arrivedMs;
-    const { riders, groups } = frame;
+  /** Take a frame's places; `gliders` are shared with the other drawings of the road. */
+  update(frame, groups, gliders) {
+    if (!this.dots) return;
     const seen = new Set();
-    riders.bib.forEach((bib, i) => {
-      const distanceM = riders.distance_m[i];
-      if (distanceM === null) return;
+    frame.riders.bib.forEach((bib, i) => {
+      if (frame.riders.distance_m[i] === null) return;
       seen.add(bib);
-      const speedMps = ["racing", "signal_lost"].includes(riders.status[i]) ? riders.speed_mps[i] : 0;
-      const rider = this.riders.get(bib) ?? this.addRider(bib, distanceM);
-      rider.glider.aim(distanceM, speedMps);
-      rider.node.classList.toggle("old", riders.status[i] !== "racing" && riders.status[i] !== "finished");
+      const dot = this.riders.get(bib) ?? this.addRider(bib);
+      dress(dot, gliders.look(frame, i, this.followed));
+      if (bib === this.followed) this.dots.append(dot);
     });
-    this.forget(this.riders, seen);
-    groups.group_id.forEach((id, i) => {
-      const group = this.groups.get(id) ?? this.addGroup(id, groups.distance_m[i]);
-      group.glider.aim(groups.distance_m[i], groups.speed_mps[i]);
-      group.node.classList.toggle("lead", i === 0);
-      group.size = groups.size[i];
-      group.label.textContent = group.size;
-    });
-    this.forget(this.groups, new Set(groups.group_id));
-  }
-
-  forget(known, kept) {
-    for (const [key, { node }] of known) {
-      if (!kept.has(key)) {
-        node.remove();
-        known.delete(key);
-      }
+    forget(this.riders, seen, (dot) => dot);
+    for (const group of groups) {
+      const flag = this.groups.get(group.id) ?? this.addGroup(group);
+      Object.assign(flag, { size: group.size, target: group.distanceM });
+      put(flag.label, String(group.size));
     }
+    forget(this.groups, new Set(groups.map(({ id }) => id)), ({ node }) => node);
   }
 
-  addRider(bib, distanceM) {
-    const node = make(this.dots, "circle", { r: 3, class: "rider" });
-    make(node, "title", {}, `bib ${bib}`);
-    node.classList.toggle("followed", bib === this.followed);
-    const rider = { node, glider: new Glider(distanceM) };
-    this.riders.set(bib, rider);
-    return rider;
+  addRider(bib) {
+    const dot = shape("circle", { r: 3 });
+    this.dots.append(dot);
+    this.riders.set(bib, dot);
+    return dot;
   }
 
-  addGroup(id, distanceM) {
-    const node = make(this.flags, "g", { class: "group" });
-    const line = make(node, "line", { class: "group-line" });
-    const flag = make(node, "rect", { class: "group-flag", width: 32, height: 20, rx: 5 });
-    const label = make(node, "text");
-    const group = { node, line, flag, label, size: 0, glider: new Glider(distanceM) };
-    this.groups.set(id, group);
-    return group;
+  addGroup({ id, colour }) {
+    const line = shape("line", { class: "stem" });
+    const box = shape("rect", { class: "flag", width: FLAG.width, height: FLAG.height, y: 2, rx: 5 });
+    const label = shape("text", { y: 16.5, "text-anchor": "middle" });
+    const node = shape("g", { class: `group ${colour}` }, line, box, label);
+    this.flags.append(node);
+    const flag = { node, line, box, label, size: 0, target: 0 };
+    this.groups.set(id, flag);
+    return flag;
   }
 
   x(distanceM) {
-    const first = -this.course.neutral_m;
-    return EDGE.left + ((distanceM - first) / (this.course.length_m - first)) * this.innerWidth;
+    return EDGE.left + (distanceM - this.firstM) * this.perM;
   }
 
   y(altitudeM) {
-    const [low, high] = this.range;
-    const height = this.height - EDGE.top - EDGE.bottom;
-    return this.height - EDGE.bottom - height * (this.flat ? 0.25 : 0.12 + 0.88 * ((altitudeM - low) / (high - low)));
-  }
-
-  heightAt(distanceM) {
-    const along = this.course.profile.distance_m;
-    const step = (along[along.length - 1] - along[0]) / (along.length - 1);
-    const i = Math.max(0, Math.min(along.length - 1, Math.round((distanceM - along[0]) / step)));
-    return this.heights[i];
+    return this.base - 14 - (altitudeM - this.terrain.lowM) * this.perUp;
   }
 
   draw() {
     if (!this.course) return;
-    const box = this.svg.getBoundingClientRect();
-    if (box.width < 50) return;
-    this.height = box.height;
-    this.innerWidth = box.width - EDGE.left - EDGE.right;
-    this.svg.replaceChildren();
-    this.svg.setAttribute("viewBox", `0 0 ${box.width} ${box.height}`);
-    const base = this.height - EDGE.bottom;
-    const along = this.course.profile.distance_m;
-    const line = along.map((d, i) => `${this.x(d).toFixed(1)} ${this.y(this.heights[i]).toFixed(1)}`);
-    const hill = `M${this.x(along[0]).toFixed(1)} ${base}L${line.join("L")}V${base}Z`;
-    make(this.svg, "path", { d: hill, class: "hill" });
-    const clip = make(this.svg, "clipPath", { id: "ridden" });
-    this.ridden = make(clip, "rect", { x: 0, y: 0, width: 0, height: this.height });
-    make(this.svg, "path", { d: hill, class: "done", "clip-path": "url(#ridden)" });
-    this.drawAxes(base);
-    this.drawCheckpoints(base);
-    this.dots = make(this.svg, "g");
-    this.flags = make(this.svg, "g");
-    for (const { node } of this.riders.values()) this.dots.append(node);
-    for (const { node } of this.groups.values()) this.flags.append(node);
+    const { width, height } = this.svg.getBoundingClientRect();
+    if (width < 50) return;
+    this.innerWidth = width - EDGE.left - EDGE.right;
+    this.base = height - EDGE.bottom;
+    this.firstM = this.terrain.along[0];
+    this.perM = this.innerWidth / (this.course.length_m - this.firstM);
+    this.perUp = (this.base - 14 - EDGE.top) / Math.max(60, this.terrain.highM - this.terrain.lowM);
+    this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    const clip = shape("clipPath", { id: "road-box" },
+      shape("rect", { x: EDGE.left, y: 0, width: this.innerWidth, height: this.base }));
+    const land = shape("g", { class: "land", transform:
+      `matrix(${this.perM} 0 0 ${this.perUp} ${this.x(0)} ${this.base - 14 + this.terrain.lowM * this.perUp})` });
+    // on the whole stage a climb is one colour, not a bar code
+    this.terrain.draw(land, this.firstM, this.course.length_m, Math.max(1000, this.course.length_m / 50));
+    this.ridden = shape("rect", { class: "ridden", x: EDGE.left, y: 0, width: 0, height: this.base });
+    this.dots = shape("g", { class: "dots" }, ...this.riders.values());
+    this.flags = shape("g", {}, ...[...this.groups.values()].map(({ node }) => node));
+    this.svg.replaceChildren(clip, shape("g", { "clip-path": "url(#road-box)" }, land, this.ridden));
+    this.drawAxes();
+    this.drawCheckpoints();
+    this.svg.append(this.dots, this.flags);
   }
 
-  drawAxes(base) {
+  drawAxes() {
+    const { svg, base } = this;
     const km = this.course.length_m / 1000;
-    const room = Math.max(2, Math.floor(this.innerWidth / 90));
-    const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 25, 50, 100].find((one) => km / one <= room) ?? 200;
-    for (let at = 0; at <= km - step * 0.4; at += step) {
-      const x = this.x(at * 1000);
-      make(this.svg, "line", { class: "axis", x1: x, x2: x, y1: base, y2: base + 5 });
-      make(this.svg, "text", { x, y: base + 19, "text-anchor": "middle" }, `${Number(at.toFixed(1))}`);
+    const step = stepFor(km, Math.max(2, Math.floor(this.innerWidth / 90)));
+    svg.append(shape("line", { class: "ground", x1: EDGE.left, x2: EDGE.left + this.innerWidth, y1: base, y2: base }));
+    for (let at = 0; at <= km - step * 0.45; at += step) {
+      svg.append(shape("line", { class: "axis", x1: this.x(at * 1000), x2: this.x(at * 1000), y1: base, y2: base + 4 }),
+        shape("text", { x: this.x(at * 1000), y: base + 17, "text-anchor": "middle" }, `${Number(at.toFixed(1))}`));
     }
-    make(this.svg, "text", { x: this.x(km * 1000), y: base + 19, "text-anchor": "end" }, `${km.toFixed(1)} km`);
-    if (this.flat) return;
-    const low = Math.min(...this.heights), high = Math.max(...this.heights);
-    for (const metres of [low, high]) {
-      make(this.svg, "text", { x: EDGE.left - 6, y: this.y(metres) + 4, "text-anchor": "end" }, `${Math.round(metres)} m`);
+    svg.append(shape("text", { x: this.x(km * 1000), y: base + 17, "text-anchor": "end", class: "strong" }, `${km.toFixed(1)} km`));
+    if (this.terrain.isFlat) return;
+    for (const metres of [this.terrain.lowM, this.terrain.highM]) {
+      svg.append(shape("text", { x: EDGE.left - 8, y: this.y(metres) + 4, "text-anchor": "end" }, `${Math.round(metres)} m`));
     }
   }
 
-  drawCheckpoints(base) {
+  /** A mark for each; names by rank, where they do not run into one another. */
+  drawCheckpoints() {
     const { distance_m: at, name, kind } = this.course.checkpoints;
-    let free = -Infinity;
-    at.forEach((distanceM, i) => {
-      const x = this.x(distanceM);
-      make(this.svg, "line", { class: "check", x1: x, x2: x, y1: this.y(this.heightAt(distanceM)), y2: base });
-      const label = name[i] || kind[i];
-      const width = label.length * 6.5;
-      const left = Math.min(x + 4, EDGE.left + this.innerWidth - width);
-      if (left < free) return;
-      make(this.svg, "text", { x: left, y: base - 6 }, label);
-      free = left + width + 10;
+    const taken = [];
+    const rank = (i) => (RANKS.indexOf(kind[i]) + RANKS.length) % RANKS.length;
+    for (const i of [...at.keys()].sort((a, b) => rank(a) - rank(b))) {
+      const x = this.x(at[i]);
+      const text = `${MARKS[kind[i]] ?? "•"} ${name[i] || kind[i]}`;
+      this.svg.append(shape("line", { class: `check ${kind[i]}`, x1: x, x2: x, y1: this.y(this.terrain.at(at[i])), y2: this.base }));
+      const half = text.length * 3.1 + 6;
+      const middle = Math.min(Math.max(x, EDGE.left + half), EDGE.left + this.innerWidth - half);
+      if (taken.some(([left, right]) => middle + half > left && middle - half < right)) continue;
+      taken.push([middle - half, middle + half]);
+      this.svg.append(shape("text", { class: `check-name ${kind[i]}`, x: middle, y: this.base + 36, "text-anchor": "middle" }, text));
+    }
+  }
+
+  /** One step of the glide: places only. */
+  move(gliders) {
+    if (!this.dots) return;
+    for (const [bib, dot] of this.riders) {
+      const distanceM = gliders.rider(bib);
+      place(dot, ["cx", "cy"], [this.x(distanceM), this.y(this.terrain.at(distanceM))]);
+    }
+    place(this.ridden, ["width"], [Math.max(0, this.x(gliders.firstM) - EDGE.left)]);
+    // as many flags as there is room for, the largest groups first, in the order of the road
+    const room = Math.floor((this.innerWidth + EDGE.left) / FLAG.pitch);
+    const all = [...this.groups.entries()];
+    const kept = new Set(all.sort(([, a], [, b]) => b.size - a.size || b.target - a.target).slice(0, room).map(([id]) => id));
+    const row = all.filter(([id]) => kept.has(id)).sort(([a], [b]) => gliders.group(a) - gliders.group(b));
+    const half = FLAG.width / 2;
+    const xs = row.map(([id]) => this.x(gliders.group(id)));
+    const middles = spread(xs, FLAG.pitch, half, EDGE.left + this.innerWidth + EDGE.right - half);
+    for (const [id, { node }] of all) node.toggleAttribute("hidden", !kept.has(id));
+    row.forEach(([id, { line, box, label }], k) => {
+      place(box, ["x"], [middles[k] - half]);
+      place(label, ["x"], [middles[k]]);
+      place(line, ["x1", "y1", "x2", "y2"],
+        [middles[k], FLAG.height + 2, xs[k], this.y(this.terrain.at(gliders.group(id))) - 4]);
     });
   }
+}
 
-  move(nowMs) {
-    const passedMs = nowMs - this.drawnMs;
-    this.drawnMs = nowMs;
-    if (!this.dots) return;
-    const sinceS = (nowMs - this.arrivedMs) / 1000;
-    let firstM = -Infinity;
-    for (const { node, glider } of this.riders.values()) {
-      const distanceM = glider.at(sinceS, passedMs);
-      firstM = Math.max(firstM, distanceM);
-      node.setAttribute("cx", this.x(distanceM).toFixed(2));
-      node.setAttribute("cy", this.y(this.heightAt(distanceM)).toFixed(2));
-    }
-    this.ridden.setAttribute("width", Math.max(0, firstM > -Infinity ? this.x(firstM) : 0).toFixed(1));
-    this.moveFlags(passedMs, sinceS);
-  }
-
-  /** Flags stand side by side, stems lead to the place; where there is no room only the largest keeps his. */
-  moveFlags(passedMs, sinceS) {
-    const groups = [...this.groups.values()].sort((a, b) => b.glider.targetM - a.glider.targetM);
-    const largest = Math.max(...groups.map(({ size }) => size));
-    let left = Infinity;
-    for (const group of groups) {
-      const distanceM = group.glider.at(sinceS, passedMs);
-      const x = this.x(distanceM);
-      const centre = Math.min(x, left - FLAG.pitch, EDGE.left + this.innerWidth - 8);
-      const keeps = x - centre <= FLAG.reach || group.size === largest;
-      group.node.classList.toggle("hidden-flag", !keeps || centre < EDGE.left - 8);
-      if (!keeps) continue;
-      left = centre;
-      group.flag.setAttribute("x", centre - 16);
-      group.flag.setAttribute("y", 4);
-      group.label.setAttribute("x", centre);
-      group.label.setAttribute("y", 18);
-      group.line.setAttribute("x1", centre);
-      group.line.setAttribute("x2", x);
-      group.line.setAttribute("y1", 24);
-      group.line.setAttribute("y2", this.y(this.heightAt(distanceM)) - 4);
-    }
+/** Take away what is not in the frame any more. */
+export function forget(known, kept, nodeOf) {
+  for (const [key, one] of known) {
+    if (kept.has(key)) continue;
+    nodeOf(one).remove();
+    known.delete(key);
   }
 }

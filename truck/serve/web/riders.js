@@ -1,141 +1,175 @@
 // The riders' table: one row a bib, kept and moved, cells written only where they changed.
-const WORDS = {
-  racing: "racing", signal_lost: "signal lost", off_route: "off route",
-  stopped: "stopped", in_car: "tracker in a car", finished: "finished", abandoned: "abandoned",
-  not_seen: "not seen",
-};
-const TONE = { signal_lost: "is-warn", off_route: "is-bad", stopped: "is-warn",
-  in_car: "is-warn", abandoned: "is-quiet", not_seen: "is-quiet" };
-const COLUMNS = ["pos", "bib", "name", "gap", "togo", "group", "speed", "grade", "power", "heart", "status", "age"];
-const WIDE = new Set(["group", "grade", "power", "heart"]);
-const LEFT = new Set(["name", "status"]);
+import { dress, node, put } from "./dom.js";
+import { colourOf } from "./naming.js";
+import { ageOf, ageTone, figure, gapOf, kmhOf, kmOf, powerOf } from "./units.js";
 
-export function clockOf(seconds) {
-  if (seconds === null || seconds === undefined) return "–";
-  const whole = Math.round(seconds);
-  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  const two = (one) => String(one).padStart(2, "0");
-  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+export const WORDS = {
+  racing: "racing", signal_lost: "lost", off_route: "off route", stopped: "stopped", in_car: "tracker in a car",
+  finished: "finished", abandoned: "abandoned", not_seen: "not seen",
+};
+const TONE = {
+  signal_lost: "is-warn", off_route: "is-bad", stopped: "is-warn", in_car: "is-warn", abandoned: "is-quiet",
+  not_seen: "is-quiet", finished: "is-good",
+};
+const COLUMNS = ["star", "pos", "bib", "name", "gap", "togo", "group", "speed", "grade", "power", "heart", "status", "age"];
+const LEFT = new Set(["star", "name", "status"]);
+const WIDE = new Set(["grade", "power", "heart", "status"]);
+
+/** A status in words, lost with for how long, doubt and an operator's hand said plainly. */
+export function statusOf(riders, i, sinceS = 0) {
+  const status = riders.status[i];
+  const ageS = riders.age_s[i];
+  const live = status === "racing" || status === "stopped";
+  const word = status === "signal_lost" ? `lost ${ageOf(ageS + sinceS)}` : WORDS[status] ?? status;
+  const doubt = live && riders.quality[i] !== "good" ? `, ${riders.quality[i].replace("_", " ")}` : "";
+  return { text: word + doubt + (riders.ruled[i] ? ", by the operator" : ""), tone: TONE[status] ?? (doubt ? "is-warn" : "") };
 }
 
-const figure = (value, digits = 0, unit = "") => (value === null ? "–" : value.toFixed(digits) + unit);
-
-// the meter's word, or else the range that road, wind and shelter leave
-const powerOf = (riders, i) => {
-  const [meter, low, high] = [riders.power_w[i], riders.effort_low_w[i], riders.effort_high_w[i]];
-  if (meter !== null) return `${meter.toFixed(0)} W`;
-  return low === null ? "–" : `${Math.round(low / 10) * 10}–${Math.round(high / 10) * 10} W`;
-};
-
 export class Riders {
-  constructor(body, search, nobody, onFollow) {
-    Object.assign(this, { body, search, nobody, onFollow });
-    this.rows = new Map();
-    this.followed = null;
-    search.addEventListener("input", () => this.filter());
-    document.addEventListener("keydown", (event) => {
-      if (event.key === "/" && document.activeElement !== search) {
-        event.preventDefault();
-        search.focus();
-      } else if (event.key === "Escape") {
-        search.value = "";
-        this.filter();
-        search.blur();
-      }
-    });
-    body.addEventListener("click", (event) => {
-      const bib = Number(event.target.closest("tr")?.dataset.bib);
-      if (bib) this.follow(bib === this.followed ? null : bib);
-    });
+  constructor(parts, favourites, onFollow, onPick) {
+    Object.assign(this, parts, { favourites, onFollow, onPick, rows: new Map(), order: [] });
+    [this.followed, this.group, this.onlyFavourites] = [null, null, false];
+    this.search.addEventListener("input", () => this.filter());
+    this.only.addEventListener("click", () => this.showFavourites(!this.onlyFavourites));
+    this.picked.addEventListener("click", () => onPick(null));
+    this.body.addEventListener("click", (event) => this.clicked(event.target));
   }
 
-  update(riders, groups) {
-    const place = new Map(groups.group_id.map((id, i) => [id, i + 1]));
-    riders.group_place = riders.group_id.map((id) => place.get(id) ?? "–");
-    const order = riders.bib.map((bib, i) => {
+  clicked(target) {
+    const bib = Number(target.closest(".row")?.dataset.bib);
+    if (!bib) return;
+    if (target.closest(".star")) this.star(bib);
+    else this.onFollow(bib === this.followed ? null : bib);
+  }
+
+  star(bib) {
+    this.favourites.toggle(bib);
+    this.mark(this.rows.get(bib));
+    this.filter();
+  }
+
+  showFavourites(only) {
+    this.onlyFavourites = only;
+    this.only.setAttribute("aria-pressed", String(only));
+    this.filter();
+  }
+
+  update(frame, groups) {
+    const { riders } = frame;
+    const called = new Map(groups.map(({ id, i }) => [id, String(i + 1)]));
+    this.frame = frame;
+    this.order = riders.bib.map((bib, i) => {
       const row = this.rows.get(bib) ?? this.add(bib);
-      this.write(row, riders, i);
+      this.write(row, riders, i, called);
       return row;
     });
     // moving a row costs layout, so only those out of place are moved
-    order.forEach((row, i) => {
+    this.order.forEach((row, i) => {
       if (this.body.children[i] !== row.node) this.body.insertBefore(row.node, this.body.children[i] ?? null);
     });
     this.filter();
   }
 
-  /** Ages run on between frames, and when there are none. */
-  age(sinceFrameS) {
-    for (const row of this.rows.values()) {
-      const ageS = row.ageS === null ? null : row.ageS + sinceFrameS;
-      this.put(row, "age", ageS === null ? "–" : ageS < 100 ? `${ageS.toFixed(0)} s` : clockOf(ageS));
-      row.cells.age.className = `number ${ageS > 60 ? "is-bad" : ageS > 10 ? "is-warn" : "is-quiet"}`;
-    }
-  }
-
   add(bib) {
-    const node = document.createElement("tr");
-    node.dataset.bib = bib;
-    const cells = {};
-    for (const name of COLUMNS) {
-      cells[name] = document.createElement("td");
-      const classes = LEFT.has(name) ? [name] : ["number", name];
-      cells[name].className = [...classes, WIDE.has(name) ? "wide" : ""].join(" ").trim();
-      node.append(cells[name]);
-    }
-    const row = { node, cells, shown: {}, ageS: null, text: "" };
+    const cells = Object.fromEntries(COLUMNS.map((name) => {
+      const classes = [name, LEFT.has(name) ? "" : "number", WIDE.has(name) ? "wide" : ""].filter(Boolean).join(" ");
+      return [name, node("div", { class: classes, role: name === "name" ? "rowheader" : "cell" })];
+    }));
+    const star = node("button", { type: "button", class: "star", tabindex: "-1" });
+    const [called, team, chip] = [node("b"), node("span", { class: "team" }), node("span", { class: "chip" })];
+    cells.star.append(star);
+    cells.name.append(called, node("span", { class: "bib-small" }, String(bib)), team);
+    cells.group.append(chip);
+    const row = { bib, cells, star, called, team, chip, ageS: null, text: "", node: node("div", { class: "row", role: "row", "data-bib": bib }, ...COLUMNS.map((name) => cells[name])) };
     this.rows.set(bib, row);
+    this.mark(row);
     return row;
   }
 
-  write(row, riders, i) {
-    const status = riders.status[i];
-    const placed = riders.distance_m[i] !== null;
-    const name = riders.name[i] || `Rider ${riders.bib[i]}`;
-    const live = status === "racing" || status === "stopped";
-    row.ageS = riders.age_s[i];
-    row.text = `${riders.bib[i]} ${name} ${riders.team[i]}`.toLowerCase();
-    if (row.shown.name !== name + riders.team[i]) {
-      row.shown.name = name + riders.team[i];
-      const team = document.createElement("span");
-      team.textContent = riders.team[i];
-      row.cells.name.replaceChildren(name, team);
-    }
-    const gapS = riders.gap_s[i];
-    this.put(row, "pos", placed ? String(i + 1) : "–");
-    this.put(row, "bib", String(riders.bib[i]));
-    this.put(row, "gap", i === 0 && placed ? "first" : gapS === null ? "–" : `+${clockOf(gapS)}`);
-    this.put(row, "togo", figure(placed ? riders.to_go_m[i] / 1000 : null, 1, " km"));
-    this.put(row, "group", riders.group_id[i] === null ? "–" : String(riders.group_place[i]));
-    this.put(row, "speed", figure(live && riders.speed_mps[i] !== null ? riders.speed_mps[i] * 3.6 : null, 1));
-    this.put(row, "grade", figure(placed ? riders.gradient_pct[i] : null, 1, " %"));
-    this.put(row, "power", powerOf(riders, i));
-    this.put(row, "heart", figure(riders.heart_rate_bpm[i]));
-    const ruled = riders.ruled[i] ? ", by the operator" : "";
-    const doubt = live && riders.quality[i] !== "good" ? `, ${riders.quality[i].replace("_", " ")}` : "";
-    this.put(row, "status", WORDS[status] + doubt + ruled);
-    row.cells.status.className = `status ${TONE[status] ?? (doubt ? "is-warn" : "")}`;
+  mark(row) {
+    const is = this.favourites.has(row.bib);
+    row.star.textContent = is ? "★" : "☆";
+    row.star.setAttribute("aria-pressed", String(is));
+    row.star.setAttribute("aria-label", `Favourite: bib ${row.bib}`);
   }
 
-  put(row, name, text) {
-    if (row.shown[name] === text) return;
-    row.shown[name] = text;
-    row.cells[name].textContent = text;
+  write(row, riders, i, called) {
+    const { cells } = row;
+    const placed = riders.distance_m[i] !== null;
+    const live = ["racing", "stopped", "signal_lost"].includes(riders.status[i]);
+    const name = riders.name[i] || `Rider ${riders.bib[i]}`;
+    const { text, tone } = statusOf(riders, i);
+    Object.assign(row, { i, ageS: riders.age_s[i], id: riders.group_id[i], text: `${row.bib} ${name} ${riders.team[i]}`.toLowerCase() });
+    put(row.called, name);
+    put(row.team, riders.team[i]);
+    put(cells.pos, placed ? String(i + 1) : "–");
+    put(cells.bib, String(row.bib));
+    put(cells.gap, i === 0 && placed ? "front" : gapOf(riders.gap_s[i]));
+    put(cells.togo, placed ? kmOf(riders.to_go_m[i]) : "–");
+    put(row.chip, row.id === null ? "–" : called.get(row.id) ?? "–");
+    dress(row.chip, `chip ${colourOf(row.id)}`);
+    put(cells.speed, live ? kmhOf(riders.speed_mps[i], 1, "") : "–");
+    put(cells.grade, placed ? figure(riders.gradient_pct[i], 1, " %") : "–");
+    put(cells.power, powerOf(riders, i));
+    put(cells.heart, figure(riders.heart_rate_bpm[i]));
+    put(cells.status, text);
+    dress(cells.status, `status wide ${tone}`);
+    this.wear(row, row.ageS);
+  }
+
+  /** A row fades with the age of what it says; it never hides it. */
+  wear(row, ageS) {
+    put(row.cells.age, ageOf(ageS));
+    const { status } = this.frame.riders;
+    const tone = ["finished", "not_seen"].includes(status[row.i]) ? "" : ageTone(ageS);
+    dress(row.node, `row ${tone}${row.bib === this.followed ? " followed" : ""}`);
+  }
+
+  /** Ages run on between frames, and when there are none. */
+  age(sinceS) {
+    for (const row of this.order) {
+      if (row.ageS === null || row.node.hidden) continue;
+      this.wear(row, row.ageS + sinceS);
+      if (this.frame.riders.status[row.i] === "signal_lost") put(row.cells.status, statusOf(this.frame.riders, row.i, sinceS).text);
+    }
   }
 
   follow(bib) {
     this.followed = bib;
-    for (const [one, { node }] of this.rows) node.classList.toggle("followed", one === bib);
-    this.onFollow(bib);
+    for (const row of this.order) {
+      if (row.bib === bib) row.node.setAttribute("aria-current", "true");
+      else row.node.removeAttribute("aria-current");
+      this.wear(row, row.ageS);
+    }
+  }
+
+  /** The next rider up or down the table, among those that are shown. */
+  next(step) {
+    const shown = this.order.filter((row) => !row.node.hidden);
+    const at = shown.findIndex((row) => row.bib === this.followed);
+    const row = shown[at < 0 ? (step > 0 ? 0 : shown.length - 1) : Math.max(0, Math.min(shown.length - 1, at + step))];
+    row?.node.scrollIntoView({ block: "nearest" });
+    return row?.bib ?? null;
+  }
+
+  pick(id, name) {
+    this.group = id;
+    this.picked.hidden = id === null;
+    this.picked.textContent = `${name} ✕`;
+    this.filter();
   }
 
   filter() {
     const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
     let found = 0;
-    for (const row of this.rows.values()) {
-      row.node.hidden = !words.every((word) => row.text.includes(word));
-      found += row.node.hidden ? 0 : 1;
+    for (const row of this.order) {
+      const shown = words.every((word) => row.text.includes(word)) && (this.group === null || row.id === this.group)
+        && (!this.onlyFavourites || this.favourites.has(row.bib));
+      if (row.node.hidden === shown) row.node.hidden = !shown;
+      found += shown ? 1 : 0;
     }
-    this.nobody.hidden = found > 0 || this.rows.size === 0;
+    this.nobody.hidden = found > 0 || !this.order.length;
+    put(this.nobody, this.onlyFavourites && !this.favourites.bibs.size
+      ? "No favourites yet: the star in a row makes one, or f for the rider you follow." : "No rider matches.");
   }
 }
