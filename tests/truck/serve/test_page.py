@@ -15,7 +15,8 @@ DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 FRAME_MS = 16.0
 AXE: list[tuple[Any, Any, str]] = [
     (DESK, "light", "race"), (DESK, "dark", "race"),
-    (PHONE, "dark", "race"), (PHONE, "light", "riders"), (PHONE, "light", "standings"), (PHONE, "dark", "route"),
+    (PHONE, "dark", "race"), (PHONE, "light", "riders"),
+    (PHONE, "light", "standings"), (PHONE, "dark", "route"),
 ]  # fmt: skip
 
 
