@@ -6,7 +6,9 @@ say what is in use. Whatever is not plainly a card is refused before it is opene
 """
 
 import os
+import shutil
 import stat
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,6 +162,24 @@ def disk_of_mount(folder: Path, sysfs: Path = SYSFS) -> Disk | None:
     parent = _word(sysfs / "class" / "block" / disk.whole / "dev") or "0:0"
     major, minor = map(int, parent.split(":"))
     return look_at(str(folder), os.makedev(major, minor), sysfs)
+
+
+def label_of_mount(folder: Path) -> str | None:
+    """The label of the file system mounted at a folder; None where no disk may be asked for it."""
+    found = folder.stat().st_dev
+    device = Path(f"/dev/block/{os.major(found)}:{os.minor(found)}")
+    if not device.exists():
+        name = _word(SYSFS / "dev" / "block" / device.name / "uevent") or ""
+        said = dict(line.split("=", 1) for line in name.splitlines())
+        device = Path("/dev") / said.get("DEVNAME", "")
+    blkid = shutil.which("blkid", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if blkid is None or not device.is_block_device() or not os.access(device, os.R_OK):
+        return None
+    asked = subprocess.run(
+        [blkid, "-p", "-o", "value", "-s", "LABEL", device], capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    return asked.stdout.strip()
 
 
 def system_uses(disk: Disk) -> tuple[str, ...]:

@@ -23,10 +23,10 @@ from hardware.card import (
     work_bytes,
     write_card,
 )
-from hardware.disks import Disk, check_card, disk_of_mount, look, system_uses
+from hardware.disks import Disk, check_card, disk_of_mount, label_of_mount, look, system_uses
 from hardware.errors import Damaged, Misconfigured, TruckError, Unsafe
 from hardware.fat import Volume, make_volume, read_volume
-from hardware.seed import COMMIT, FILES, Seed, read_seed
+from hardware.seed import COMMIT, FILES, LABEL, Seed, read_seed
 from hardware.seed_folder import read_seed_files, write_seed_folder
 
 _CHUNK = 1 << 16
@@ -130,13 +130,20 @@ class Mount:
             raise Misconfigured(
                 f"{self.folder} is read-only", "Slide the card's lock, or take another."
             )
+        label = label_of_mount(self.folder)
+        if label is not None and label.upper() != LABEL:
+            raise Misconfigured(
+                f"the card at {self.folder} is labelled {label!r}, so no node would look into it",
+                f"Label it {LABEL}: fatlabel /dev/... {LABEL}; or flash it with --card.",
+            )
 
     def files(self) -> dict[str, bytes]:
         """See `Target`."""
         return read_seed_files(self.folder)
 
     def write(self, files: Mapping[str, bytes], wrote: Callable[[int, int], None]) -> str:
-        """See `Target`."""
+        """See `Target`; looks again, for it may be gone, and the folder under it still there."""
+        self.look()
         total = 4 * sum(map(len, files.values()))
         write_seed_folder(self.folder, files, lambda size: wrote(size, total))
         return image_digest(files)

@@ -11,6 +11,7 @@ from hardware.block import BlockDevice
 from hardware.card import CARD_BYTES_MAX, CARD_BYTES_MIN
 from hardware.disks import Disk, check_card, check_same, disk_of_mount, look
 from hardware.errors import Exit, Misconfigured, Unsafe
+from hardware.targets import Mount
 
 SIZE = CARD_BYTES_MIN + (8 << 20)
 Loop = Callable[[int], Path]
@@ -209,3 +210,15 @@ def test_a_mount_is_one_and_the_disk_under_it_is_told(
     assert disk_of_mount(tmp_path / "memory") is None
     with pytest.raises(Unsafe, match="no card is mounted at"):
         disk_of_mount(tmp_path)
+
+
+def test_a_mounted_card_that_no_node_would_look_into_is_refused(
+    mounted: tuple[Path, Path], tmp_path: Path
+) -> None:
+    device, folder = mounted
+    with pytest.raises(Misconfigured, match="is labelled '', so no node would look into it"):
+        Mount(folder).look()
+    run("umount", folder)
+    run("e2label", device, "CIDATA")
+    run("mount", device, folder)
+    Mount(folder).look()
