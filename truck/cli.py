@@ -4,7 +4,6 @@ import json
 import shutil
 import signal
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +14,7 @@ from hardware import clock, home
 from hardware.completeness import exit_code
 from hardware.errors import Exit, Misconfigured, TruckError
 from hardware.keys import Credentials, read_key
-from truck import nodes_cli, replay_cli, rulings_cli, tables, tokens_cli, units_cli
+from truck import demo_cli, nodes_cli, replay_cli, rulings_cli, tables, tokens_cli, units_cli
 from truck.config import TruckConfig, TruckHome, new_epoch
 from truck.packs.cli import app as pack_app
 from truck.press.cli import app as press_app
@@ -32,6 +31,7 @@ app.add_typer(units_cli.app)
 app.add_typer(stage_app, name="stage")
 app.add_typer(pack_app, name="pack")
 app.add_typer(press_app, name="press")
+app.add_typer(demo_cli.app)
 app.add_typer(rulings_cli.app)
 app.add_typer(replay_cli.app)
 app.add_typer(tokens_cli.app)
@@ -124,77 +124,6 @@ def run(
     if console.is_terminal:  # it holds a secret, which no log should keep
         console.print(f"operator: {service.operator_page}", markup=False, soft_wrap=True)
     service.run()
-
-
-@app.command()
-def demo(
-    seconds: Annotated[float | None, typer.Option(help="End by itself after so long.")] = None,
-    riders: Annotated[int, typer.Option(min=1, max=5000)] = 198,
-    seed: Annotated[int, typer.Option(help="Of peloton and radio.")] = 1,
-    ride: Annotated[
-        list[Path] | None,
-        typer.Option(help="Recorded ride (.fit .gpx .tcx .csv, also .gz) instead; repeat it."),
-    ] = None,
-    speed: Annotated[float, typer.Option(min=1, max=60, help="Times as fast as it was.")] = 1.0,
-    start_s: Annotated[
-        float | None,
-        typer.Option(min=0, help="Where in the rides to begin; else where most first ride."),
-    ] = None,
-    radio: Annotated[
-        str, typer.Option(help="Faults, as for `hardware bikes`: '--loss 0.05 --double 0.05'.")
-    ] = "",
-    keep: Annotated[Path | None, typer.Option(help="Keep everything in this folder.")] = None,
-    headless: Annotated[bool, typer.Option(help="Do not wait for anybody to look.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Bikes, relays, broker, truck, page and cloud copy on this machine, each its own process.
-
-    Ctrl-C ends it with a summary of every packet, the latency by hop, and the cloud copy proven.
-    """
-    from truck import demo as play
-
-    script = play.Script(
-        seconds, riders, seed, tuple(ride or ()), speed, start_s, tuple(radio.split())
-    )
-    if headless and seconds is None:
-        raise typer.BadParameter("--headless needs --seconds, or it would never end")
-    folder = keep or Path(tempfile.mkdtemp(prefix="truck-demo-"))
-    if keep is not None and (keep / "event").exists():
-        raise Misconfigured(f"{keep} holds a demo already", "Choose an empty folder.")
-    console = Console(stderr=True)
-    outcome = _play(play, folder, script, console)
-    if keep is None:
-        shutil.rmtree(folder, ignore_errors=True)
-    if as_json:
-        typer.echo(json.dumps(outcome))
-    else:
-        tables.print_demo(Console(), outcome)
-    whole = outcome["packets"]["lost"] == 0 and outcome["cloud"]["verified"]
-    raise typer.Exit(Exit.OK if whole else Exit.DAMAGED)
-
-
-def _play(play: Any, folder: Path, script: Any, console: Console) -> dict[str, Any]:
-    """One demo from set-up to account; whatever happens, no process is left behind."""
-
-    def say(what: str) -> None:
-        console.print(what, style="dim", markup=False, highlight=False)
-
-    interrupted: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda n, _: interrupted.append(n))
-    say(f"setting up event, keys and stage in {folder}")
-    cast = play.set_the_stage(folder, script)
-    try:
-        play.start(cast, script)
-        play.start_bikes(cast, script)
-        console.print(f"\nthe race is on: {cast.page}   (Ctrl-C ends it)\n", highlight=False)
-        while cast.is_running("bikes") and not interrupted:
-            clock.sleep_s(0.2)
-        cast.check()
-        play.settle(cast, say)
-        return dict(play.account(cast, _config(cast.truck_home, {}), say))
-    finally:
-        cast.end_all()
 
 
 @app.command()

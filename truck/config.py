@@ -125,6 +125,11 @@ class TruckHome:
         return self.folder / "tokens"
 
     @property
+    def content(self) -> Path:
+        """Photos, posts and commentary, with who let them through."""
+        return self.folder / "content"
+
+    @property
     def press(self) -> Path:
         """Results and reports for the press, held back until released."""
         return self.folder / "press"
