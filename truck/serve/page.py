@@ -20,7 +20,8 @@ _MEDIA_TYPES = {
 
 def routes() -> list[Route]:
     """GET / and what it loads: a file that is put into `web/` is served under its name."""
-    names = sorted(one.name for one in (resources.files("truck.serve") / "web").iterdir())
+    folder = resources.files("truck.serve") / "web"
+    names = sorted(one.name for one in folder.iterdir() if one.is_file())
     return [Route("/" if name == _FIRST else f"/{name}", _file(name)) for name in names]
 
 
