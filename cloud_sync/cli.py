@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cloud_sync import look_cli, pull_cli, sending_cli
+from cloud_sync import feed_cli, look_cli, pull_cli, sending_cli
 from cloud_sync.complete_cli import app as complete_app
 from cloud_sync.engines import cli as engines_cli
 from cloud_sync.erase_cli import app as erase_app
@@ -23,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(sending_cli.app)
+app.add_typer(feed_cli.app)
 app.add_typer(pull_cli.app)
 app.add_typer(look_cli.app)
 app.add_typer(engines_cli.app)

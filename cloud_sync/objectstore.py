@@ -6,7 +6,7 @@ whole once more; that error says nothing until the bytes are read back; the time
 whole request and so grows with the size; a skewed clock comes as permission denied.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,6 +27,7 @@ from hardware import clock
 from hardware.errors import Misconfigured, TruckError, Unavailable
 
 _GET_RETRIES = 2
+_PUBLIC_S_MAX = 5
 _NO_BUCKET = (
     "NoSuchBucket", "ContainerNotFound", "ContainerBeingDeleted", "bucket does not exist",
     "InvalidBucketName",
@@ -65,6 +66,16 @@ class ObjectStore:
             began_s = clock.monotonic_s()
             obstore.put(store, key, data, mode="create", use_multipart=False)
             self._pace.saw(len(data), clock.monotonic_s() - began_s)
+
+    def put_over(self, key: str, data: bytes, attributes: Mapping[str, str]) -> None:
+        """Store `data` under a key whatever it held, with what a reader's browser is told of it.
+
+        For the public copy of the feed alone; one that takes longer than 5 s is given up, because
+        the next frame says more.
+        """
+        with self._named_errors(check_key(key)):
+            store = self._store(_PUBLIC_S_MAX, 0)
+            obstore.put(store, key, data, attributes=dict(attributes), use_multipart=False)
 
     def get(self, key: str, limit: int) -> bytes:
         """See Remote."""

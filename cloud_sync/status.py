@@ -1,5 +1,6 @@
 """What the outbox says of a spool: how far the cloud copy is behind, and why."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from cloud_sync.stream import Stream
 from hardware.errors import NotInitialised
 
 PUSH_LOCK = "push.lock"
+PUBLIC_NOTE = "public.json"
 POLICY = "when full, sealing stops and rows wait in the store; no batch goes before it is released"
 
 
@@ -64,6 +66,7 @@ def spool_status(spool: Path, now_s: float) -> dict[str, Any]:
             for known in streams.values()
         ],
         "second_error": second,
+        "public": public_status(spool, now_s),
         "error": pusher["error"] or "; ".join(uncured),
         "heads": [
             {
@@ -76,6 +79,17 @@ def spool_status(spool: Path, now_s: float) -> dict[str, Any]:
             for head in heads
         ],
     }
+
+
+def public_status(spool: Path, now_s: float) -> dict[str, Any] | None:
+    """What `cloud-sync publish` last said of the public copy, and how old that is; None without."""
+    try:
+        said = json.loads((spool / PUBLIC_NOTE).read_bytes())
+    except (OSError, ValueError):
+        return None
+    if not isinstance(said, dict) or not isinstance(said.get("at_s"), int | float):
+        return None
+    return said | {"age_s": round(max(0.0, now_s - said["at_s"]), 1)}
 
 
 def rows_reached(spool: Path, stream: str) -> tuple[int, int, int]:

@@ -80,6 +80,27 @@ def free_ports(count: int) -> list[int]:
     return sorted(found)
 
 
+def start_weed(binary: Path, home: Path, identities: list[dict]) -> tuple[subprocess.Popen, int]:
+    """SeaweedFS with a bucket `cloud`, and the port of its S3 interface."""
+    (home / "s3.json").write_text(json.dumps({"identities": identities}))
+    names = (
+        "s3.port", "s3.port.grpc", "s3.port.iceberg", "s3.port.lance", "master.port",
+        "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc",
+        "admin.port", "admin.port.grpc", "metricsPort",
+    )  # fmt: skip
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    server = _start(
+        [
+            str(binary), "mini", f"-dir={home}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+            "-master.telemetry=false", f"-s3.config={home / 's3.json'}", "-admin.ui=false",
+            "-webdav=false", "-bucket=cloud",
+            *(f"-{name}={port}" for name, port in ports.items()),
+        ],
+        home,
+    )  # fmt: skip
+    return server, ports["s3.port"]
+
+
 def start_azurite(binary: Path, home: Path) -> tuple[subprocess.Popen, Cloud]:
     (port,) = free_ports(1)
     server = _start(

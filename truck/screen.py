@@ -15,6 +15,8 @@ from truck.serve.moments import FIRST, Moments, Passed
 from truck.store.append import Store
 from truck.store.passed import first_over, incidents_said
 
+_PUBLIC_S_MAX = 15.0
+
 
 class Screen:
     """Frames of one truck into the hub; `publish` is called from one thread."""
@@ -45,9 +47,27 @@ class Screen:
                 "refused": dict(self._live.refused),
             },
             "relays": self._custody.relay_rows(self._clock.now_us(), self._clock.wall_s),
-            "cloud": self._cloud(),
+            "cloud": self._of_cloud(),
             "alarms": self._alarms.rows(),
         }
+
+    def _of_cloud(self) -> dict[str, Any]:
+        """The cloud copy and the public one; an alarm where the public one stands still."""
+        cloud = self._cloud()
+        public = cloud.get("public") or {"state": "off"}
+        away = ""
+        if public["state"] == "publishing":
+            away = public["error"]
+            if public["age_s"] > _PUBLIC_S_MAX:
+                away = f"nothing was heard of it for {public['age_s']:.0f} s"
+        if away:
+            self._alarms.set(
+                "public", f"the public copy stands still: {away}",
+                "See `cloud-sync publish`; the race and the truck's own page go on.",
+            )  # fmt: skip
+        else:
+            self._alarms.clear("public")
+        return cloud
 
     def publish(self) -> None:
         """Show the race at this instant, once a stage is known."""

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from clouds import (
     Cloud,
-    free_ports,
     google_variables,
     s3_variables,
     speak_xml,
     start_azurite,
     start_fake_gcs,
     start_moto,
+    start_weed,
 )
 from http_proxy import Proxy
 from odd_rows import OddRows
@@ -31,20 +31,18 @@ from cloud_sync.replicate import Sealer
 from hardware.signing import SigningKey
 
 ENDS = [30, 31, 200, 350, 351]
-S3_CONFIG = {
-    "identities": [
-        {
-            "name": name,
-            "credentials": [{"accessKey": name, "secretKey": f"{name}-secret"}],
-            "actions": actions,
-        }
-        for name, actions in {
-            "truck": ["Admin"],
-            "reader": ["Read", "List"],
-            "writer": ["Write:cloud", "Read:cloud", "List:cloud"],
-        }.items()
-    ]
-}
+IDENTITIES = [
+    {
+        "name": name,
+        "credentials": [{"accessKey": name, "secretKey": f"{name}-secret"}],
+        "actions": actions,
+    }
+    for name, actions in {
+        "truck": ["Admin"],
+        "reader": ["Read", "List"],
+        "writer": ["Write:cloud", "Read:cloud", "List:cloud"],
+    }.items()
+]
 
 
 @dataclass
@@ -163,25 +161,8 @@ class S3:
 
 @pytest.fixture(scope="session")
 def s3(weed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
-    home = tmp_path_factory.mktemp("weed")
-    (home / "s3.json").write_text(json.dumps(S3_CONFIG))
-    names = (
-        "s3.port", "s3.port.grpc", "s3.port.iceberg", "s3.port.lance", "master.port",
-        "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc",
-        "admin.port", "admin.port.grpc", "metricsPort",
-    )  # fmt: skip
-    ports = dict(zip(names, free_ports(len(names)), strict=True))
-    with (home / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [
-                weed, "mini", f"-dir={home}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-                "-master.telemetry=false", f"-s3.config={home / 's3.json'}", "-admin.ui=false",
-                "-webdav=false", "-bucket=cloud",
-                *(f"-{name}={port}" for name, port in ports.items()),
-            ],
-            stdout=log, stderr=log, cwd=home,
-        )  # fmt: skip
-    store = S3(ports["s3.port"])
+    server, port = start_weed(weed, tmp_path_factory.mktemp("weed"), IDENTITIES)
+    store = S3(port)
     try:
         _await_writable(store)
         yield store

@@ -63,8 +63,8 @@ def openapi() -> dict[str, Any]:
     """What may be asked for by everybody, as OpenAPI 3.1."""
     asked = {
         **{
-            f"/api/v1/{name}{end}": _get(_ref(name), schema(name)["title"], waits=name != "course")
-            for name in (*CHANNELS, "course")
+            f"/api/v1/{name}{end}": _get(_ref(name), schema(name)["title"], waits=name in CHANNELS)
+            for name in (*CHANNELS, "course", "index")
             for end in ("", ".json")
         },
         **{

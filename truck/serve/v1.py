@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from truck.serve.answer import Body, answered, problem
 from truck.serve.channels import CHANNELS
+from truck.serve.feed import encoded
 from truck.serve.geo import encode_geo
 from truck.serve.hub import Hub, Shown
 from truck.serve.schemas import NAMES, schema_text
@@ -44,7 +45,7 @@ class _Map:
 
 
 def routes(hub: Hub, course: Body) -> list[Route]:
-    """GET /api/v1/<channel>, with or without .json, course.json, geo.json and schemas/<name>.json.
+    """GET /api/v1/<channel>, course, geo and index, with or without .json; schemas/<name>.json.
 
     Args:
         hub: where frames are published.
@@ -61,6 +62,7 @@ def routes(hub: Hub, course: Body) -> list[Route]:
     served: dict[str, _Endpoint] = {
         "geo": of_geo,
         "course": _lasting(course),
+        "index": _lasting(Body(_index())),
         **{name: _channel(hub, name) for name in CHANNELS},
     }
     return [
@@ -70,6 +72,12 @@ def routes(hub: Hub, course: Body) -> list[Route]:
             for name in NAMES
         ),
     ]
+
+
+def _index() -> bytes:
+    documents = [*CHANNELS, "course", "geo", *(f"schemas/{name}" for name in NAMES)]
+    paths = [f"{name}.json" for name in documents]
+    return encoded({"schema": "truck.feed.index/1", "documents": paths})
 
 
 def _channel(hub: Hub, name: str) -> _Endpoint:

@@ -5,8 +5,8 @@ from importlib import resources
 from typing import Any
 
 NAMES = (
-    "course", "gap", "geo", "groups", "health", "moments", "predictions", "riders", "state",
-    "weather",
+    "course", "gap", "geo", "groups", "health", "index", "moments", "predictions", "riders",
+    "state", "weather",
 )  # fmt: skip
 
 
