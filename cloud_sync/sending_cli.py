@@ -13,10 +13,10 @@ from cloud_sync.doctor import Check, examine
 from cloud_sync.heads import send_heads
 from cloud_sync.keyring import read_truck_public
 from cloud_sync.lock import hold_lock
-from cloud_sync.outbox import PAUSED, Entry, Outbox
+from cloud_sync.outbox import Entry, Outbox
 from cloud_sync.push import Orders, Pusher
 from cloud_sync.remote import open_remote
-from cloud_sync.status import PUSH_LOCK, spool_status
+from cloud_sync.status import PUSH_LOCK, set_paused, spool_status
 from cloud_sync.terminal import Json, Url, open_bar, print_json, required
 from hardware import clock
 from hardware.errors import Exit
@@ -110,16 +110,14 @@ def push(
 @app.command(rich_help_panel=_PANEL)
 def pause(spool: Spool) -> None:
     """Send no more batches, so that the link is free; sealing, beats and releasing go on."""
-    with Outbox(spool) as outbox:
-        outbox.note(PAUSED, "yes")
+    set_paused(spool, paused=True)
     typer.echo("paused; go on with `cloud-sync resume`")
 
 
 @app.command(rich_help_panel=_PANEL)
 def resume(spool: Spool) -> None:
     """Send batches again."""
-    with Outbox(spool) as outbox:
-        outbox.note(PAUSED, "")
+    set_paused(spool, paused=False)
     typer.echo("resumed")
 
 

@@ -15,6 +15,16 @@ PUBLIC_NOTE = "public.json"
 POLICY = "when full, sealing stops and rows wait in the store; no batch goes before it is released"
 
 
+def set_paused(spool: Path, *, paused: bool) -> None:
+    """Have the pusher send no more batches, or go on; sealing and beats go on meanwhile.
+
+    Raises:
+        NotInitialised, Misconfigured, Damaged: when there is no sound outbox.
+    """
+    with Outbox(spool) as outbox:
+        outbox.note(PAUSED, "yes" if paused else "")
+
+
 def spool_status(spool: Path, now_s: float) -> dict[str, Any]:
     """The state of a spool, schema cloud-sync.status/1; `lag_s` is the age of the oldest pending.
 

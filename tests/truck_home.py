@@ -38,25 +38,28 @@ class SmallTruck:
     def open(self) -> Opened:
         return open_truck(self.home, self.config, self.keys)
 
-    def ride(self, seconds: int, from_s: int = 0) -> Opened:
-        """Judge, journal and commit a tick a second; leaves everything open."""
+    def ride(self, seconds: int, from_s: int = 0, falls: dict[int, int] | None = None) -> Opened:
+        """Judge, journal and commit a tick a second; leaves everything open.
+
+        `falls` says from which second on a device lies where it fell.
+        """
         opened = self.open()
         begin(opened, self.config, self.event.truck)
         pipeline = self.event.pipeline()
         remember(pipeline, opened.store, round((NOW_S + from_s) * 1e6))
         for second in range(from_s, from_s + seconds):
             now_us = round((NOW_S + second) * 1e6)
-            at_m = min(second * 10, int(self.course.distance_m[-1]) - 1)
-            place = int((self.course.distance_m <= at_m).sum()) - 1
+            lies = {d for d, fall in (falls or {}).items() if second > fall}
+            places = {d: self._place(min(second, (falls or {}).get(d, second))) for d in (1, 2, 3)}
             packets = [
                 self.event.packet(
                     device, second, at_s=NOW_S + second,
                     latitude_deg=float(self.course.latitude_deg[place]),
                     longitude_deg=float(self.course.longitude_deg[place]),
-                    speed_mps=10.0,
-                    impact=(device, second) == (2, 5),
+                    speed_mps=0.0 if device in lies else 10.0,
+                    impact=(device, second) == (2, 5) or (falls or {}).get(device) == second - 1,
                 )
-                for device in (1, 2, 3)
+                for device, place in places.items()
             ]  # fmt: skip
             messages = [
                 self.event.message(*packets, b"junk"),
@@ -68,6 +71,10 @@ class SmallTruck:
             pipeline.commit(tick)
         catch_up(opened.store, opened.journal, opened.view)
         return opened
+
+    def _place(self, second: int) -> int:
+        at_m = min(second * 10, int(self.course.distance_m[-1]) - 1)
+        return int((self.course.distance_m <= at_m).sum()) - 1
 
     def close(self, opened: Opened) -> None:
         opened.store.close()

@@ -36,9 +36,10 @@ class Cast:
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        wanted = len(self.relays) + 2
+        wanted = len(self.relays) + 3
         self._radio_ports = free_ports(len(self.relays), socket.SOCK_DGRAM)
-        self._broker_port, page_port = free_ports(wanted, socket.SOCK_STREAM)[:2]
+        ports = free_ports(wanted, socket.SOCK_STREAM)
+        self._broker_port, page_port, self._operator_port = ports[:3]
         self.page_port = self.page_port or page_port
 
     @property
@@ -76,6 +77,11 @@ class Cast:
         """The race-centre page."""
         return f"http://127.0.0.1:{self.page_port}/"
 
+    @property
+    def operator_page(self) -> str:
+        """The operators' page."""
+        return f"http://127.0.0.1:{self._operator_port}/"
+
     def relay_home(self, name: str) -> Path:
         """A relay's home."""
         return self.folder / "relays" / name
@@ -85,7 +91,7 @@ class Cast:
         commands = [[
             "truck", "init", str(self.truck_home), "--credentials", str(self.event / "truck"),
             "--stage", str(self.stage), "--broker-port", str(self._broker_port),
-            "--page-port", str(self.page_port),
+            "--page-port", str(self.page_port), "--operator-port", str(self._operator_port),
             "--recipient", str(self.folder / "operations.pub"),
             "--recipient", str(self.folder / "recovery.pub"),
             "--bio-recipient", str(self.folder / "medical.pub"),

@@ -49,6 +49,7 @@ def init(
     broker_host: Annotated[str, typer.Option(help="Where relays connect to.")] = "127.0.0.1",
     broker_port: Annotated[int, typer.Option(min=1, max=65535)] = 8883,
     page_port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
+    operator_port: Annotated[int | None, typer.Option(help="Else the page's and 1.")] = None,
     recipient: Annotated[
         list[Path] | None, typer.Option(help="Public key of one who may open the cloud copy.")
     ] = None,
@@ -88,6 +89,7 @@ def init(
         "broker_host": broker_host,
         "broker_port": broker_port,
         "page_port": page_port,
+        "operator_port": operator_port,
         "recipients": [str(path.resolve()) for path in recipient or []],
         "bio_recipients": [str(path.resolve()) for path in bio_recipient or []],
         "keyset": None if keyset is None else keyset.resolve(),
@@ -120,9 +122,7 @@ def run(
     service.notes.extend(notes)
     for note in service.notes:
         console.print(f"note: {note}", markup=False, highlight=False)
-    console.print(f"page: http://{config.page_host}:{config.page_port}/", markup=False)
-    if console.is_terminal:  # it holds a secret, which no log should keep
-        console.print(f"operator: {service.operator_page}", markup=False, soft_wrap=True)
+    console.print(service.pages, markup=False, highlight=False, soft_wrap=True)
     service.run()
 
 

@@ -35,6 +35,11 @@ class TruckConfig(BaseSettings):
     broker_port: int = Field(8883, ge=1, le=65535)
     page_host: str = "127.0.0.1"
     page_port: int = Field(8080, ge=1, le=65535)
+    page_tls: bool = False
+    operator_host: str = "127.0.0.1"
+    operator_port: int | None = Field(None, ge=1, le=65535)
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
     recipients: list[Path] = Field(default_factory=list)
     bio_recipients: list[Path] = Field(default_factory=list)
     keyset: Path | None = None
@@ -64,6 +69,17 @@ class TruckConfig(BaseSettings):
         return self.model_copy(
             update={name: v for name, v in given.items() if name not in self.model_fields_set}
         )
+
+    @model_validator(mode="after")
+    def _a_certificate_has_its_key(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together")
+        return self
+
+    @property
+    def operators(self) -> int:
+        """The operators' port; the one after the page's where none is set."""
+        return self.operator_port or self.page_port % 65535 + 1
 
     @property
     def stream(self) -> str:
@@ -143,8 +159,3 @@ class TruckHome:
     def socket(self) -> Path:
         """Where a running truck answers its commands."""
         return self.run / "truck.sock"
-
-    @property
-    def token(self) -> Path:
-        """What an operator's page proves itself by."""
-        return self.run / "operator.token"

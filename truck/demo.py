@@ -37,6 +37,7 @@ from truck.config import TruckConfig
 from truck.opening import TruckKeys
 from truck.store.append import Store
 from truck.store.export import Readings, biometrics
+from truck.tokens_cli import make_token
 
 SCHEMA = "truck.demo/1"
 UP_S_MAX = 30.0
@@ -123,6 +124,12 @@ def start_bikes(cast: Cast, script: Script) -> None:
     cast.start_bikes(
         *ridden, "--stage", str(cast.stage), "--seed", str(script.seed), *span, *script.radio
     )
+
+
+def operator_link(cast: Cast) -> str:
+    """An address that signs in at the operators' page of this demo: a secret."""
+    _, token = make_token(cast.truck_home, "operator", "Demo", 12.0, "demo")
+    return f"{cast.operator_page}#token={token}"
 
 
 @functools.cache

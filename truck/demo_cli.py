@@ -80,7 +80,9 @@ def _play(play: Any, folder: Path, script: Any, console: Console) -> dict[str, A
     try:
         play.start(cast, script)
         play.start_bikes(cast, script)
-        console.print(f"\nthe race is on: {cast.page}   (Ctrl-C ends it)\n", highlight=False)
+        console.print(f"\nthe race is on: {cast.page}   (Ctrl-C ends it)", highlight=False)
+        if console.is_terminal:  # it signs in, so no log should keep it
+            console.print(f"operators: {play.operator_link(cast)}", markup=False, soft_wrap=True)
         while cast.is_running("bikes") and not interrupted:
             clock.sleep_s(0.2)
         cast.check()

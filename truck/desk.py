@@ -14,7 +14,15 @@ from hardware.roster import Roster
 from hardware.signing import SigningKey
 from truck.handover import Handed, Handover
 from truck.journal import Journal, Record
-from truck.race.rulings import SCHEMA, Ruling, Rulings, document_of, ruling_of, said, sign_ruling
+from truck.race.rulings import (
+    Ruling,
+    Rulings,
+    document_of,
+    ruling_of,
+    said,
+    schema_of,
+    sign_ruling,
+)
 from truck.segment import Kind
 
 _ANSWER_S_MAX = 10.0
@@ -130,7 +138,7 @@ class Desk:
         at_us = self._now_us()
         fields = {name: value for name, value in wish.items() if value is not None}
         minutes = fields.pop("minutes", None)
-        fields |= {"schema": SCHEMA, "number": 1, "at_us": at_us}
+        fields |= {"schema": schema_of(fields.get("kind")), "number": 1, "at_us": at_us}
         if minutes is not None:
             if not isinstance(minutes, int | float) or not 0 < minutes <= _MINUTES_MAX:
                 raise Misconfigured(
@@ -168,6 +176,8 @@ class Desk:
             )
         if ruling.kind == "reinstate" and ruling.bib not in self._rulings.abandoned_bibs:
             raise Misconfigured(f"bib {ruling.bib} has not abandoned", "Nothing to do.")
+        if ruling.kind == "show" and ruling.bib not in self._rulings.hidden_bibs:
+            raise Misconfigured(f"bib {ruling.bib} is not hidden", "Nothing to do.")
 
 
 def _told(ruling: Ruling, *, changed: bool) -> dict[str, Any]:

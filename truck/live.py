@@ -63,6 +63,11 @@ class Live:
         self._keeper.offer(number, tables)
         return True
 
+    @property
+    def hidden_bibs(self) -> frozenset[int]:
+        """Who is to be in no public output."""
+        return self._view.rulings.hidden_bibs
+
     def frame(self) -> Frame | None:
         """Every rider brought to this instant, or None before a stage is known."""
         return None if self._view.race is None else self._view.race.frame(self._now_us())

@@ -12,7 +12,7 @@ import duckdb
 import numpy as np
 
 from hardware.bundle import digest_of
-from hardware.errors import Damaged, Misconfigured, Refused
+from hardware.errors import Damaged, Misconfigured, Refused, Unavailable
 from hardware.keys import Credentials, box_public
 from hardware.roster import Roster, check_newer, open_roster
 from hardware.signing import SigningKey
@@ -209,3 +209,18 @@ def check_keys(roster: Roster, credentials: Credentials) -> None:
                 f"{credentials.folder / name} is not the key that the roster names",
                 "Take the whole credentials folder of this truck from the authority.",
             )
+
+
+def journalled(write: Callable[[], None]) -> None:
+    """Write to the journal; a disk that does not take it is one sentence.
+
+    Raises:
+        Unavailable: free space and start again.
+    """
+    try:
+        write()
+    except OSError as error:
+        raise Unavailable(
+            f"the journal cannot be written: {error.strerror or error}. Free space on its disk and "
+            "start again; relays keep what they have"
+        ) from error

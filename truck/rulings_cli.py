@@ -61,6 +61,18 @@ def reinstate(folder: Home, bib: Bib, by: By = "", note: Note = "", as_json: Jso
 
 
 @app.command(rich_help_panel=_PANEL)
+def hide(folder: Home, bib: Bib, by: By = "", note: Note = "", as_json: Json = False) -> None:
+    """Take a rider out of every public output, at once; the record keeps him."""
+    _rule(folder, as_json, by, note, kind="hide", bib=bib)
+
+
+@app.command(rich_help_panel=_PANEL)
+def show(folder: Home, bib: Bib, by: By = "", note: Note = "", as_json: Json = False) -> None:
+    """Show a hidden rider again."""
+    _rule(folder, as_json, by, note, kind="show", bib=bib)
+
+
+@app.command(rich_help_panel=_PANEL)
 def gap(
     folder: Home,
     bib: Bib,

@@ -9,7 +9,9 @@ from truck.alarms import Alarms
 from truck.custody import Custody
 from truck.latency import Latency
 from truck.live import Live
+from truck.race.frame import Frame
 from truck.serve.channels import Channels
+from truck.serve.hidden import without
 from truck.serve.hub import Hub
 from truck.serve.moments import FIRST, Moments, Passed
 from truck.store.append import Store
@@ -36,6 +38,8 @@ class Screen:
         self._live, self._custody = live, custody
         self._latency, self._alarms = latency, alarms
         self._cloud, self._clock = cloud, clock
+        self.whole: Frame | None = None
+        """The last frame with everybody in it: for operators alone."""
 
     def fares(self) -> dict[str, Any]:
         """Latency, packets, relays, cloud copy and alarms."""
@@ -71,9 +75,10 @@ class Screen:
 
     def publish(self) -> None:
         """Show the race at this instant, once a stage is known."""
-        frame = self._live.frame()
-        if frame is None:
+        self.whole = self._live.frame()
+        if self.whole is None:
             return
+        frame = without(self.whole, self._live.hidden_bibs)
         number = self._hub.number_at(frame.at_us)
         said = self._channels.of(number, frame, self._live.rulings(), self.fares())
         self._hub.publish(number, said)

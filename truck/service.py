@@ -10,14 +10,13 @@ A thread that ends unexpectedly ends the truck: stopping is a crash, and a start
 """
 
 import threading
-from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
 from cloud_sync.cloud_copy import Access, CloudCopy
-from cloud_sync.status import rows_reached, spool_status
+from cloud_sync.status import rows_reached, set_paused, spool_status
 from hardware import clock, home, supervisor
-from hardware.errors import Damaged, Misconfigured, TruckError, Unavailable
+from hardware.errors import Damaged, Misconfigured, TruckError
 from hardware.keys import Credentials
 from truck.alarms import Alarms
 from truck.broker import Broker
@@ -25,6 +24,7 @@ from truck.complete import answer_complete
 from truck.config import TruckConfig, TruckHome
 from truck.custody import Custody
 from truck.desk import Desk, Known
+from truck.doors import Doors
 from truck.editions import Editions
 from truck.flow import Flow
 from truck.handover import Handover
@@ -33,7 +33,8 @@ from truck.keeper import Keeper
 from truck.latency import Latency
 from truck.live import Live
 from truck.nodes import Nodes
-from truck.opening import Progress, TruckKeys, begin, open_truck, remember
+from truck.office import make_office
+from truck.opening import Progress, TruckKeys, begin, journalled, open_truck, remember
 from truck.pipeline import Pipeline
 from truck.press.shelf import Shelf
 from truck.questions import Answers, Questions, text_of_stage
@@ -41,9 +42,7 @@ from truck.replication import Replication, Turn
 from truck.screen import Screen, moments_of
 from truck.serve.channels import Channels
 from truck.serve.feed import encode_course
-from truck.serve.http import serve
 from truck.serve.hub import Hub
-from truck.serve.operator import Operator, token_at
 from truck.serve.site import routes
 from truck.store.export import Readings, biometrics, query
 from truck.store.stored import Reached
@@ -83,7 +82,7 @@ class Service:
         self._broker = Broker(folder.run, config.broker_host, config.broker_port, self._credentials)
         self._opened = open_truck(folder, config, truck_keys, each)
         self.notes = self._opened.notes
-        _journalled(lambda: begin(self._opened, config, self._credentials))
+        journalled(lambda: begin(self._opened, config, self._credentials))
         view, journal = self._opened.view, self._opened.journal
         if view.roster is None or view.race is None:
             raise Damaged(f"journal {folder.journal} names no roster and stage")
@@ -133,10 +132,12 @@ class Service:
             )  # fmt: skip
         self._told: dict[str, bytes] = {}
         self._replication = Replication(turns, self.alarms, self._clock.now_s)
-        self._operator = Operator(token_at(folder.token), self._desk.ask)
         self._hub = Hub()
         stage, course = view.race.stage, view.race.course
         channels = Channels(stage, course, moments_of(stage, self._opened.store))
+        self._doors = Doors(
+            folder, config, self._credentials, view.roster.event, truck_keys.signing, self.alarms
+        )
         self._screen = Screen(
             self._hub, channels, self._live, self._custody, self._latency, self.alarms, self._cloud,
             self._clock,
@@ -170,14 +171,18 @@ class Service:
             held.callback(self._pipeline.close)
             held.callback(self._broker.stop)
             self._broker.start(clock.sleep_s)
-            host, port = self._config.page_host, self._config.page_port
-            shelf = Shelf(self._home.press)
-            shown = routes(self._hub, self._course, self.status, self._operator, shelf)
-            page = serve(self._hub, host, port, shown)
-            held.callback(page.stop)
+            shown = routes(self._hub, self._course, self.status, Shelf(self._home.press))
+            held.callback(self._doors.open_public(self._hub, shown).stop)
+            office = make_office(
+                self._home, self._config, self._doors.audit, self._screen, self._live,
+                lambda: self._keeper.store, status=self.status, rule=self._desk.ask,
+                complete=lambda: self._complete(None),
+                pause=lambda paused: set_paused(self._home.outbox, paused=paused),
+            )  # fmt: skip
+            held.callback(self._doors.open_operators(office).stop)
             answers: Answers = {
                 "sql": lambda sql: query(self._keeper.store, sql),
-                "ruling": self._desk.ask,
+                "ruling": self._doors.commanded(self._desk.ask),
                 "complete": self._complete,
                 "stage": lambda _: text_of_stage(self._opened.journal),
             }
@@ -210,13 +215,12 @@ class Service:
             self._supervisor.stopping()
             flow.end()
         if self._error is None:
-            _journalled(self._opened.journal.seal)
+            journalled(self._opened.journal.seal)
 
     @property
-    def operator_page(self) -> str:
-        """The page's address on this machine with the operator's token: a secret."""
-        port, token = self._config.page_port, self._operator.token
-        return f"http://127.0.0.1:{port}/#operator={token}"
+    def pages(self) -> str:
+        """Where the public looks and operators act, for the terminal."""
+        return self._doors.told(self._home.folder)
 
     def stop(self) -> None:
         """End `run`; may be called from a signal handler."""
@@ -229,7 +233,9 @@ class Service:
             "state": "running",
             "at_s": self._clock.now_s(),
             "stream": self._config.stream,
-            "page": f"http://{self._config.page_host}:{self._config.page_port}/",
+            "page": self._doors.page,
+            "operator_page": self._doors.operator_page,
+            "turned_away": self._doors.refused(),
             "broker": {
                 "running": self._broker.is_running(),
                 "pid": self._broker.pid,
@@ -299,6 +305,7 @@ class Service:
         """Once a second: the broker lives, the link to it holds, the status is written."""
         self._intake.keep_alive()
         self._nodes.turn()
+        self._doors.turn()
         if not self._broker.is_running():
             self.alarms.set("broker", "the broker ended; it is started again", "Nothing to do.")
             try:
@@ -315,13 +322,3 @@ class Service:
             self.alarms.set("status", str(error), "Free space on the truck's disk.")
         else:
             self.alarms.clear("status")
-
-
-def _journalled(write: Callable[[], None]) -> None:
-    try:
-        write()
-    except OSError as error:
-        raise Unavailable(
-            f"the journal cannot be written: {error.strerror or error}. Free space on its disk and "
-            "start again; relays keep what they have"
-        ) from error

@@ -16,7 +16,7 @@ from hardware.keys import Credentials
 from truck.audit import Actor, Audit, AuditLog, read_audit
 from truck.config import TruckConfig, TruckHome
 from truck.rulings_cli import login
-from truck.serve.tokens import ROLES, TokenRecord, Tokens, new_token, write_token
+from truck.serve.tokens import ROLES, Token, TokenRecord, Tokens, new_token, write_token
 
 app = typer.Typer()
 token = typer.Typer(no_args_is_help=True, help="Who may do what at the truck's doors.")
@@ -42,22 +42,31 @@ def new(
 
     Send it as `Authorization: Bearer TOKEN`; an operator signs in with it on the operator's page.
     """
-    at_home, credentials = _open(folder)
-    key, now_s = credentials.signing_key("truck"), _wall_s()
-    made = new_token(credentials.roster().event, role, name, hours, now_s)
-    actor = Actor(by or login(), "command")
-
-    def keep() -> dict[str, Any]:
-        _tokens(at_home, credentials).keep(made, actor.by)
-        return {"said": f"token {made.id} for {name}, {role}, {hours:g} hours"}
-
-    Audit(folder, key, _wall_s).do(actor, "token_new", {"role": role, "for": name}, keep)
-    text = write_token(made, key)
+    made, text = make_token(folder, role, name, hours, by or login())
     if as_json:
         typer.echo(json.dumps({"schema": "truck.token-new/1", **asdict(made), "token": text}))
         return
     typer.echo(text)
     typer.echo(f"token {made.id}: {role} for {name} until {_utc(made.until_s)} UTC", err=True)
+
+
+def make_token(folder: Path, role: str, name: str, hours: float, by: str) -> tuple[Token, str]:
+    """A token of a home, recorded and in the audit log: what it says, and what its holder carries.
+
+    Raises:
+        Misconfigured: no such role, no name, too long a time, or the keys are not there.
+    """
+    at_home, credentials = _open(folder)
+    key = credentials.signing_key("truck")
+    made = new_token(credentials.roster().event, role, name, hours, _wall_s())
+
+    def keep() -> dict[str, Any]:
+        _tokens(at_home, credentials).keep(made, by)
+        return {"said": f"token {made.id} for {name}, {role}, {hours:g} hours"}
+
+    asked = {"role": role, "for": name}
+    Audit(folder, key, _wall_s).do(Actor(by, "command"), "token_new", asked, keep)
+    return made, write_token(made, key)
 
 
 @token.command("list")

@@ -18,8 +18,10 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from truck_home import SmallTruck
 
 from hardware.keys import Credentials
+from truck.audit import read_audit
 from truck.cast import free_ports
 from truck.questions import ask_table
+from truck.tokens_cli import make_token
 
 
 def truck(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -41,7 +43,7 @@ class Race:
     def __init__(self, folder: Path) -> None:
         self.small = SmallTruck(folder)
         self.home = self.small.home.folder
-        self._ports = free_ports(2, socket.SOCK_STREAM)
+        self._ports = free_ports(3, socket.SOCK_STREAM)
         self.start()
         stolen = Credentials(self.small.event.folder / "relays" / "moto-1")
         ca, certificate, key = stolen.tls
@@ -58,11 +60,12 @@ class Race:
 
     def start(self) -> None:
         (self.home / "status.json").unlink(missing_ok=True)
-        broker, page = map(str, self._ports)
+        broker, page, operators = map(str, self._ports)
         with (self.home / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "truck", "run", str(self.home),
                  "--broker-port", broker, "--page-port", page], stderr=log,
+                env=os.environ | {"TRUCK_OPERATOR_PORT": operators},
             )  # fmt: skip
         self.wait_for("the truck", lambda: bool(self.status().get("broker", {}).get("connected")))
 
@@ -84,14 +87,15 @@ class Race:
     def ask(self, sql: str) -> list[dict[str, Any]]:
         return list(ask_table(self.small.home, self.small.config, sql).to_pylist())
 
-    def post(self, wish: dict[str, Any]) -> dict[str, Any]:
-        """As the operator's page does."""
-        path = self.home / "run" / "operator.token"
-        assert path.stat().st_mode & 0o777 == 0o600
-        page = f"http://127.0.0.1:{self._ports[1]}"
-        headers = {"Origin": page, "X-Truck-Operator": path.read_text().strip()}
-        asked = urllib.request.Request(page + "/rulings", json.dumps(wish).encode(), headers)
-        with urllib.request.urlopen(asked, timeout=20) as answer:
+    def post(self, act: str, wish: dict[str, Any]) -> dict[str, Any]:
+        """As the operators' page does, once it is sure."""
+        _, token = make_token(self.home, "operator", "ben", 1.0, "anna")
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        body = json.dumps({"act": act, "wish": wish, "sure": True}).encode()
+        address = f"http://127.0.0.1:{self._ports[2]}/api/acts"
+        with urllib.request.urlopen(
+            urllib.request.Request(address, body, headers), timeout=20
+        ) as answer:
             return dict(json.load(answer))
 
     def stored(self) -> int:
@@ -143,7 +147,7 @@ def test_a_swap_while_packets_come_outlives_kill_9_and_a_rebuild(race: Race) -> 
     assert refused.stderr == "error: nobody rides with bib 99. See the start list.\n"
     swap = told("swap", race.home, "12", "3", "--by", "anna", "--note", "puncture")
     assert (swap["number"], swap["said"]) == (1, "bib 12 rides device 3")
-    assert race.post({"kind": "abandon", "bib": 13, "by": "ben"})["number"] == 2
+    assert race.post("abandon", {"bib": 13})["number"] == 2
     race.ride_on()
     spoke_for = race.ask(SPOKE_FOR.format(at_us=swap["at_us"]))
     assert [tuple(row.values()) for row in spoke_for] == [
@@ -162,6 +166,14 @@ def test_a_swap_while_packets_come_outlives_kill_9_and_a_rebuild(race: Race) -> 
     assert truck("swap", race.home, "12", "3").stdout.startswith("nothing changed, it holds")
     assert race.ask("SELECT * FROM rulings") == rulings
     race.end()
+    log = read_audit(race.home, race.small.keys.signing.public)
+    assert log.problems == ()
+    written = {(e.by, e.role, e.action, e.outcome) for e in log.entries}
+    assert written >= {
+        ("anna", "command", "swap", "done"), ("anna", "command", "token_new", "done"),
+        ("ben", "operator", "abandon", "asked"), ("ben", "operator", "abandon", "done"),
+    }  # fmt: skip
+    assert "failed" in {outcome for _, _, action, outcome in written if action == "swap"}
     told("rebuild", race.home)
     after = told("rulings", race.home)["rulings"]
     assert [(row["number"], row["said"], row["withdrawn"]) for row in after] == [

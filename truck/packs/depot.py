@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from hardware import clock
 from hardware.errors import Damaged, Misconfigured
 from hardware.keys import Credentials
 from hardware.pack import Pack
@@ -121,6 +122,18 @@ class Depot:
                 "Fetch that one again, or `truck pack rollback`"
             )
         return pack
+
+
+def put_in_force(home: TruckHome, config: TruckConfig, version: int, by: str, note: str) -> str:
+    """Activate a staged pack from the operator's page; what was done, in words.
+
+    Raises:
+        As `Depot.activate`.
+    """
+    now_us = clock.from_environment().now_us()
+    depot = Depot(home, config)
+    _, pack = depot.activate(version, older=False, by=by, note=note, now_us=now_us)
+    return f"{pack.manifest} is in force from the next start of the truck"
 
 
 def team_of(home: TruckHome, config: TruckConfig) -> bytes:

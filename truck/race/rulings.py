@@ -13,8 +13,10 @@ from hardware.signing import SigningKey, open_document, sign_document
 
 PAYLOAD_TYPE = "application/vnd.truck.ruling+json"
 SCHEMA = "truck.ruling/1"
+SCHEMA_OF_HIDING = "truck.ruling/2"
 KINDS = (
-    "confirm", "dismiss", "gap", "group", "abandon", "reinstate", "swap", "withdraw",
+    "confirm", "dismiss", "gap", "group", "abandon", "reinstate", "swap", "hide", "show",
+    "withdraw",
 )  # fmt: skip
 GAP_S_MAX = 86_400.0
 TEXT_MAX = 200
@@ -29,7 +31,7 @@ class Ruling(NamedTuple):
         at_us: when it was decided, microseconds since 1970 UTC; it holds from then on.
         by: who decided.
         kind: one of `KINDS`.
-        bib: abandon, reinstate, swap: the rider.
+        bib: abandon, reinstate, swap, hide, show: the rider.
         device: swap: the transponder he rides from now on.
         incident: confirm, dismiss: its id.
         gap_s: gap: seconds behind the first, shown for `bibs` whatever is measured.
@@ -61,16 +63,24 @@ _NEEDS = {
     "abandon": {"bib"},
     "reinstate": {"bib"},
     "swap": {"bib", "device"},
+    "hide": {"bib"},
+    "show": {"bib"},
     "withdraw": {"withdraws"},
 }
 _MAY_END = {"gap", "group"}
-_FAMILIES = (("abandon", "reinstate"), ("confirm", "dismiss"), ("swap",))
+_HIDING = ("hide", "show")
+_FAMILIES = (("abandon", "reinstate"), ("confirm", "dismiss"), ("swap",), _HIDING)
 _ALWAYS = {"number", "at_us", "by", "kind", "note", "until_us"}
 
 
 def document_of(ruling: Ruling) -> dict[str, Any]:
-    """The ruling as a JSON object of schema `SCHEMA`."""
-    return {"schema": SCHEMA, **ruling._asdict(), "bibs": list(ruling.bibs)}
+    """The ruling as a JSON object of its schema."""
+    return {"schema": schema_of(ruling.kind), **ruling._asdict(), "bibs": list(ruling.bibs)}
+
+
+def schema_of(kind: object) -> str:
+    """The schema of a kind of ruling; who knows no hiding must refuse one, not show the rider."""
+    return SCHEMA_OF_HIDING if kind in _HIDING else SCHEMA
 
 
 def ruling_of(document: dict[str, Any]) -> Ruling:
@@ -80,7 +90,7 @@ def ruling_of(document: dict[str, Any]) -> Ruling:
         Refused: VERSION, MALFORMED (a field of another type) or VALUE (one that makes no sense),
             with a clause that names the field.
     """
-    if document.get("schema") != SCHEMA:
+    if document.get("schema") != schema_of(document.get("kind")):
         raise Refused(Reason.VERSION, f"ruling schema {str(document.get('schema'))[:64]!r}")
     unknown = document.keys() - {"schema", *Ruling._fields}
     if unknown:
@@ -158,6 +168,10 @@ def said(ruling: Ruling) -> str:
             return f"bib {ruling.bib} is in the race again"
         case "swap":
             return f"bib {ruling.bib} rides device {ruling.device}"
+        case "hide":
+            return f"bib {ruling.bib} is hidden from the public"
+        case "show":
+            return f"bib {ruling.bib} is shown to the public again"
     return f"ruling {ruling.withdraws} is withdrawn"
 
 
@@ -197,6 +211,12 @@ class Rulings:
         last = {r.bib: r.kind for r in self._of("abandon", "reinstate") if r.bib is not None}
         return frozenset(bib for bib, kind in last.items() if kind == "abandon")
 
+    @property
+    def hidden_bibs(self) -> frozenset[int]:
+        """Who is in the record and in no public output."""
+        last = {r.bib: r.kind for r in self._of(*_HIDING) if r.bib is not None}
+        return frozenset(bib for bib, kind in last.items() if kind == "hide")
+
     def gap_overrides(self, at_us: int) -> dict[int, float]:
         """Seconds behind the first, by bib, at an instant."""
         return {
@@ -229,8 +249,8 @@ class Rulings:
         return self._of("swap")
 
     def carried(self) -> "Rulings":
-        """What still holds on another stage: who is out, and who rides what."""
-        return Rulings(self._of("abandon", "reinstate", "swap"), self.end)
+        """What still holds on another stage: who is out, who rides what, who is hidden."""
+        return Rulings(self._of("abandon", "reinstate", "swap", *_HIDING), self.end)
 
     def facts(self) -> dict[str, Any]:
         """The state as JSON, for `of`."""

@@ -19,7 +19,7 @@ from hardware.stage import Stage
 from truck.race.course import Course
 from truck.race.frame import Frame
 from truck.race.riders import NEVER_US
-from truck.race.rulings import Ruling
+from truck.race.rulings import Ruling, Rulings
 from truck.race.status import STATUSES
 from truck.race.winds import Winds
 from truck.serve.feed import (
@@ -33,6 +33,7 @@ from truck.serve.feed import (
     rider_columns,
     rounded,
 )
+from truck.serve.hidden import seen_of
 from truck.serve.moments import Moment, Moments
 
 CHANNELS = ("state", "groups", "riders", "moments", "weather", "predictions", "health")
@@ -63,6 +64,8 @@ class Channels:
             fares: how the truck fares, as `Screen.fares` says.
         """
         riders, groups = rider_columns(frame), group_columns(frame)
+        in_force = list(rulings)
+        moments = seen_of(self._moments.follow(frame, in_force), Rulings(in_force).hidden_bibs)
         public = {name: column for name, column in riders.items() if name not in PRIVATE}
         crossed = [
             None if at_us == NEVER_US else iso(at_us / 1e6)
@@ -72,7 +75,7 @@ class Channels:
             "state": {name: encoded(value) for name, value in self._state(frame).items()},
             "groups": {"groups": joined(groups)},
             "riders": {"riders": joined(public | {"finished_at": encoded(crossed)})},
-            "moments": {"moments": encoded(_moments(self._moments.follow(frame, rulings)))},
+            "moments": {"moments": encoded(_moments(moments))},
             "weather": {"weather": encoded(self._weather(frame.at_us))},
             "predictions": {"predictions": encoded(_PREDICTIONS)},
             "health": {

@@ -9,14 +9,12 @@ from truck.press.shelf import Shelf
 from truck.serve import contract, frames, page, press, stream, v1
 from truck.serve.answer import Body
 from truck.serve.hub import Hub
-from truck.serve.operator import Operator, rulings
 
 
 def routes(
     hub: Hub,
     course_json: bytes,
     health: Callable[[], dict[str, Any]],
-    operator: Operator | None = None,
     shelf: Shelf | None = None,
 ) -> list[Route]:
     """All routes of the truck's page and feed.
@@ -25,7 +23,6 @@ def routes(
         hub: where frames are published.
         course_json: the course as JSON.
         health: the truck's status; called in a worker thread.
-        operator: who takes rulings; None takes none.
         shelf: where papers for the press lie; None has none.
     """
     course = Body(course_json)
@@ -35,6 +32,5 @@ def routes(
         *v1.routes(hub, course),
         *contract.routes(),
         *stream.routes(hub, stream.Listeners()),
-        *([] if operator is None else [rulings(operator)]),
         *([] if shelf is None else press.routes(hub, shelf)),
     ]

@@ -19,6 +19,8 @@ OF_EACH = {
     "abandon": Ruling(3, 1_000, "anna", "abandon", bib=12),
     "reinstate": Ruling(3, 1_000, "anna", "reinstate", bib=12),
     "swap": SWAP,
+    "hide": Ruling(3, 1_000, "anna", "hide", bib=12),
+    "show": Ruling(3, 1_000, "anna", "show", bib=12),
     "withdraw": Ruling(3, 1_000, "anna", "withdraw", withdraws=2),
 }
 
@@ -39,6 +41,16 @@ def test_a_ruling_of_every_kind_comes_back_as_it_was_and_says_what_it_is() -> No
     assert len(sentences) == len(KINDS)
     assert said(SWAP) == "bib 12 rides device 7"
     assert said(OF_EACH["group"]) == "bib 11 rides alone"
+
+
+def test_who_is_hidden_stays_so_until_he_is_shown_and_on_another_stage_too() -> None:
+    hide, show = OF_EACH["hide"], OF_EACH["show"]
+    assert taken(hide).hidden_bibs == {12}
+    assert taken(hide).carried().hidden_bibs == {12}
+    assert taken(hide, show).hidden_bibs == frozenset()
+    assert taken(hide, show, hide).hidden_bibs == {12}
+    assert document_of(hide)["schema"] == "truck.ruling/2", "who knows no hiding must not go on"
+    assert document_of(SWAP)["schema"] == "truck.ruling/1"
 
 
 @pytest.mark.parametrize(
@@ -152,6 +164,12 @@ def test_the_state_comes_back_from_its_facts_and_goes_on_counting() -> None:
 def test_another_stage_keeps_who_is_out_and_who_rides_what_and_no_more() -> None:
     state = taken(*OF_EACH.values())
     carried = state.carried()
-    assert {ruling.kind for ruling in carried.in_force()} == {"abandon", "reinstate", "swap"}
+    assert {ruling.kind for ruling in carried.in_force()} == {
+        "abandon",
+        "reinstate",
+        "swap",
+        "hide",
+        "show",
+    }
     assert carried.swaps == state.swaps
     assert carried.end == state.end

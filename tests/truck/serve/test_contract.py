@@ -20,7 +20,7 @@ from truck.serve.hub import Hub
 from truck.serve.site import routes
 
 STREAMS = ("/api/stream", "/api/v1/stream")
-PAGE = ("/", "/app.js", "/profile.js", "/riders.js", "/panels.js", "/operator.js", "/style.css",
+PAGE = ("/", "/app.js", "/profile.js", "/riders.js", "/panels.js", "/style.css",
         "/icon.svg")  # fmt: skip
 NOT_PUBLIC = {"/api/status"}
 

@@ -248,7 +248,7 @@ def test_a_head_and_a_body_that_trickle_are_ended(
             assert time.monotonic() < began_s + 3
     head = f"POST /may/content HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n".encode()
     assert b" 408 " in site.raw(head + b"Content-Length: 10\r\n\r\nhalf")
-    assert site.door.refused["slow"] == 3
+    assert site.door.refused["slow"] >= 3
     with socket.create_connection(("127.0.0.1", site.serving.port), 10) as line:
         line.sendall(b"GET /api/open HTTP/1.1\r\nHost: x\r\n\r\n")
         assert b"open" in line.recv(4096)

@@ -10,7 +10,6 @@ import { LinkState } from "./link.js";
 import { RouteMap } from "./map.js";
 import { Moments } from "./moments.js";
 import { groupsOf } from "./naming.js";
-import { operate, takeToken } from "./operator.js";
 import { Playhead } from "./playhead.js";
 import { Prediction } from "./prediction.js";
 import { Profile } from "./profile.js";
@@ -219,8 +218,6 @@ listenToKeys({
   d: () => $("delay").focus(),
   1: () => goTo("race", true), 2: () => goTo("riders", true), 3: () => goTo("standings", true), 4: () => goTo("route", true),
 }, () => { if (!help.open) clear(); });
-const token = takeToken();
-if (token) operate(token, $("swap-open"), $("swap"), $("ruled"));
 setInterval(() => tick(performance.now()), CLOCK_MS);
 requestAnimationFrame(turn);
 new Source(hear, learn);
