@@ -13,6 +13,7 @@ import cards
 import catching_up
 import latency
 import link
+import listeners
 import sealing
 import ticks
 import verifying
@@ -40,6 +41,8 @@ def main() -> None:
             rows += catching_up.measure()
         with progress.status("a crew's evening"):
             rows += cards.measure()
+        with progress.status("a thousand listeners"):
+            rows += listeners.measure()
         with progress.status("a live race of 198 riders"):
             seconds = float(os.environ.get("TRUCK_BENCH_SECONDS", "30"))
             rows += latency.measure(Path(folder, "demo"), seconds)
