@@ -16,6 +16,7 @@ from hardware.errors import Exit, Misconfigured, TruckError
 from hardware.keys import Credentials, read_key
 from truck import demo_cli, nodes_cli, replay_cli, rulings_cli, tables, tokens_cli, units_cli
 from truck.config import TruckConfig, TruckHome, new_epoch
+from truck.content.cli import app as content_app
 from truck.packs.cli import app as pack_app
 from truck.press.cli import app as press_app
 from truck.stage.cli import app as stage_app
@@ -31,6 +32,7 @@ app.add_typer(units_cli.app)
 app.add_typer(stage_app, name="stage")
 app.add_typer(pack_app, name="pack")
 app.add_typer(press_app, name="press")
+app.add_typer(content_app, name="content")
 app.add_typer(demo_cli.app)
 app.add_typer(rulings_cli.app)
 app.add_typer(replay_cli.app)

@@ -36,7 +36,6 @@ from truck.nodes import Nodes
 from truck.office import make_office
 from truck.opening import Progress, TruckKeys, begin, journalled, open_truck, remember
 from truck.pipeline import Pipeline
-from truck.press.shelf import Shelf
 from truck.questions import Answers, Questions, text_of_stage
 from truck.replication import Replication, Turn
 from truck.screen import Screen, moments_of
@@ -142,7 +141,7 @@ class Service:
             self._hub, channels, self._live, self._custody, self._latency, self.alarms, self._cloud,
             self._clock,
         )  # fmt: skip
-        self._course = encode_course(stage, course)
+        self._course, self._road = encode_course(stage, course), course
 
     def _tell_of(self, copy: CloudCopy) -> None:
         if copy.problem:
@@ -171,7 +170,7 @@ class Service:
             held.callback(self._pipeline.close)
             held.callback(self._broker.stop)
             self._broker.start(clock.sleep_s)
-            shown = routes(self._hub, self._course, self.status, Shelf(self._home.press))
+            shown = routes(self._hub, self._course, self.status, self._home, self._road)
             held.callback(self._doors.open_public(self._hub, shown).stop)
             office = make_office(
                 self._home, self._config, self._doors.audit, self._screen, self._live,

@@ -5,8 +5,11 @@ from typing import Any
 
 from starlette.routing import Route
 
+from truck.config import TruckHome
+from truck.content.gallery import Gallery
 from truck.press.shelf import Shelf
-from truck.serve import contract, frames, page, press, stream, v1
+from truck.race.course import Course
+from truck.serve import content, contract, frames, page, press, stream, v1
 from truck.serve.answer import Body
 from truck.serve.hub import Hub
 
@@ -15,7 +18,8 @@ def routes(
     hub: Hub,
     course_json: bytes,
     health: Callable[[], dict[str, Any]],
-    shelf: Shelf | None = None,
+    at_home: TruckHome | None = None,
+    road: Course | None = None,
 ) -> list[Route]:
     """All routes of the truck's page and feed.
 
@@ -23,14 +27,16 @@ def routes(
         hub: where frames are published.
         course_json: the course as JSON.
         health: the truck's status; called in a worker thread.
-        shelf: where papers for the press lie; None has none.
+        at_home: where papers for the press and content lie; None has none.
+        road: the course, which puts photos on the kilometre axis.
     """
     course = Body(course_json)
     return [
+        *([] if at_home is None else content.routes(Gallery(at_home.content), road)),
         *page.routes(),
         *frames.routes(hub, course, health),
         *v1.routes(hub, course),
         *contract.routes(),
         *stream.routes(hub, stream.Listeners()),
-        *([] if shelf is None else press.routes(hub, shelf)),
+        *([] if at_home is None else press.routes(hub, Shelf(at_home.press))),
     ]
