@@ -53,7 +53,7 @@ class Listener:
         while True:
             line = self.lines.readline()
             assert line, "the stream ended"
-            if line.startswith(b"data: "):
+            if line.startswith(b"data: ") and b"truck.feed.gap" not in line:
                 return int(json.loads(line[6:])["n"])
 
     def close(self) -> None:
