@@ -9,9 +9,11 @@ from playwright.sync_api import Page
 from rides_race import joined, straight_readings
 
 from truck.race.race import Race
-from truck.serve.feed import encode_course, encode_frame
+from truck.serve.channels import Channels
+from truck.serve.feed import encode_course
 from truck.serve.http import Serving, serve
 from truck.serve.hub import Hub
+from truck.serve.moments import Moments
 from truck.serve.site import routes
 
 RIDERS, GROUPS = 198, 11
@@ -33,8 +35,11 @@ FARES: dict[str, Any] = {
 class Site:
     """The groups ride within 4.5 km of each other; `step` is a second of race and one frame."""
 
-    def __init__(self, race: Race) -> None:
+    def __init__(self, race: Race, public_copy: str = "") -> None:
         self.race, self.hub, self.second = race, Hub(), 0
+        self.channels = Channels(race.stage, race.course, Moments(race.stage.checkpoints))
+        self.course = encode_course(race.stage, race.course)
+        self.public_copy = public_copy
         self.begun_us = int(race.stage.start_at_s or 0) * 1_000_000 + RIDDEN_S * 1_000_000
         self.page = self.serve(0)
         self.url = f"http://127.0.0.1:{self.page.port}/"
@@ -42,8 +47,8 @@ class Site:
         self._thread = threading.Thread(target=self._run)
 
     def serve(self, port: int) -> Serving:
-        course = encode_course(self.race.stage, self.race.course)
-        return serve(self.hub, "127.0.0.1", port, routes(self.hub, course, dict))
+        served = routes(self.hub, self.course, dict, public_copy=self.public_copy)
+        return serve(self.hub, "127.0.0.1", port, served)
 
     def start(self) -> None:
         """A frame a second from now on."""
@@ -60,8 +65,9 @@ class Site:
             for bib in range(1, RIDERS + 1)
         ]
         self.race.advance(joined(*riders))
-        data = encode_frame(self.race.frame(at_us), FARES)
-        self.hub.publish(self.hub.number_at(at_us), {"frame": data})
+        number = self.hub.number_at(at_us)
+        documents = self.channels.of(number, self.race.frame(at_us), (), FARES)
+        self.hub.publish(number, documents)
         self.second += 1
 
     def place(self, bib: int) -> np.ndarray:

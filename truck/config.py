@@ -40,6 +40,7 @@ class TruckConfig(BaseSettings):
     operator_port: int | None = Field(None, ge=1, le=65535)
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    public_copy: str = Field("", pattern=r"^$|^https?://[A-Za-z0-9.:\[\]-]+(/[\w./~%-]*)?$")
     recipients: list[Path] = Field(default_factory=list)
     bio_recipients: list[Path] = Field(default_factory=list)
     keyset: Path | None = None

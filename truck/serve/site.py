@@ -20,6 +20,7 @@ def routes(
     health: Callable[[], dict[str, Any]],
     at_home: TruckHome | None = None,
     road: Course | None = None,
+    public_copy: str = "",
 ) -> list[Route]:
     """All routes of the truck's page and feed.
 
@@ -29,11 +30,12 @@ def routes(
         health: the truck's status; called in a worker thread.
         at_home: where papers for the press and content lie; None has none.
         road: the course, which puts photos on the kilometre axis.
+        public_copy: address of the feed's copy for the page; empty where there is none.
     """
     course = Body(course_json)
     return [
         *([] if at_home is None else content.routes(Gallery(at_home.content), road)),
-        *page.routes(),
+        *page.routes(public_copy),
         *frames.routes(hub, course, health),
         *v1.routes(hub, course),
         *contract.routes(),

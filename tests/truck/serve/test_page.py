@@ -10,6 +10,12 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from race_site import RIDERS, Site, launch, watched
 from rides_race import race_of
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from truck.serve.http import serve
+from truck.serve.hub import Hub
 
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 FRAME_MS = 16.0
@@ -211,4 +217,41 @@ def test_a_lost_link_is_said_with_its_age_and_the_restart_needs_no_reload(
     page.wait_for_selector("#lost", state="hidden", timeout=15_000)
     assert page.evaluate("window.sameDocument")
     page.close()
+    site.stop()
+
+
+def test_where_the_truck_is_cut_off_the_page_goes_on_from_the_public_copy_and_back(
+    stage: Path, browser: Browser
+) -> None:
+    sites: list[Site] = []
+
+    async def document(request: Request) -> Response:
+        name, site = request.path_params["name"], sites[0]
+        latest = site.hub.latest
+        assert latest is not None
+        body = site.course if name == "course" else latest.bodies[name].plain
+        return Response(body, headers={"Access-Control-Allow-Origin": "*"})
+
+    bucket = serve(Hub(), "127.0.0.1", 0, [Route("/feed/v1/{name}.json", document)])
+    site = Site(race_of(stage), f"http://127.0.0.1:{bucket.port}/feed/")
+    sites.append(site)
+    for _ in range(4):
+        site.step()
+    page = browser.new_page(viewport=DESK)
+    page.goto(site.url)
+    page.locator("#riders .row").first.wait_for()
+    site.page.stop()
+    site.start()
+    page.locator("#link", has_text="from the public copy").wait_for(timeout=20_000)
+    shown = [seconds_of(page)]
+    for _ in range(5):
+        page.wait_for_timeout(500)
+        shown.append(seconds_of(page))
+    site.page = site.serve(site.page.port)
+    page.locator("#link", has_text="behind the road").wait_for(timeout=20_000)
+    shown.append(seconds_of(page))
+    assert shown == sorted(shown)
+    assert shown[-1] > shown[0]
+    page.close()
+    bucket.stop()
     site.stop()

@@ -66,12 +66,11 @@ let waits = 0;
 /** A frame came in: it is kept, and drawn when the playhead comes to it. */
 function hear(text, base) {
   const frame = timeline.add(text);
-  if (!frame) return;
+  if (!frame) return; // from the other address, and not newer
   const nowMs = performance.now();
   playhead.arrived(nowMs);
   link.heard(base);
   history.add(frame);
-  moments.take(frame);
   // many may come at once; only the last of them is worth drawing
   if (!waits) waits = setTimeout(() => { waits = 0; tick(performance.now()); });
 }
@@ -91,7 +90,6 @@ function learn(next) {
   if (course.start_at) facts.push(`flag at ${course.start_at.slice(11, 16)} UTC`);
   put($("stage-facts"), facts.join(" · "));
   for (const room of [profile, strip, map]) room.setCourse(course, terrain);
-  moments.setCourse(course);
   if (shown) draw(shown, true);
 }
 
@@ -125,6 +123,7 @@ function draw(frame, leaps) {
   }
   riders.update(frame, groups);
   trend.update(frame, groups, history);
+  moments.learn(frame.riders);
   moments.show(frame.at_us);
   standings.update(frame);
   prediction.update(frame, groups);
@@ -220,4 +219,4 @@ listenToKeys({
 }, () => { if (!help.open) clear(); });
 setInterval(() => tick(performance.now()), CLOCK_MS);
 requestAnimationFrame(turn);
-new Source(hear, learn);
+new Source(hear, learn, (told) => moments.hear(told));

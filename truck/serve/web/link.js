@@ -1,12 +1,13 @@
 // What is said of the link: live and how far behind, lost and since when, or that a replay is shown.
 import { dress, put } from "./dom.js";
+import { HERE } from "./source.js";
 import { ageOf, timeOf } from "./units.js";
 
 const LOST_AFTER_S = 3.5;
 
 export class LinkState {
   constructor({ pill, lost, replaying }) {
-    Object.assign(this, { pill, lost, replaying, base: "" });
+    Object.assign(this, { pill, lost, replaying, base: HERE });
   }
 
   /** A frame came from this base address. */
@@ -17,7 +18,7 @@ export class LinkState {
   show(playhead, nowMs, frame, instantUs) {
     const silentS = playhead.silentS(nowMs);
     const isLost = silentS > LOST_AFTER_S;
-    const elsewhere = this.base !== new URL(".", location.href).href;
+    const elsewhere = this.base !== HERE;
     document.body.classList.toggle("is-lost", isLost);
     this.lost.hidden = !isLost;
     this.replaying.hidden = playhead.isLive;

@@ -1,35 +1,38 @@
-// Where frames come from: the truck's stream, and while that is silent, whoever else has the same paths.
+// Where frames come from: the truck's stream; while that is silent, whatever of it still answers: its
+// newest frame, or the public copy's.
+import { asked, courseOf, frameOf } from "./copy.js";
+
 const SILENT_MS = 4000;
 const ASK_MS = 1000;
+const MOMENTS_MS = 2000;
 const RETRY_MS = 1000;
 const ANSWER_MS = 5000;
 
-/** Base addresses with the same paths: this page's own, then the `also` of the address and of the course. */
-function basesOf(named) {
-  const asked = new URLSearchParams(location.search).getAll("also");
-  const here = new URL(".", location.href).href;
-  const given = [...asked, ...named].map((one) => new URL(one.endsWith("/") ? one : `${one}/`, here).href);
-  return [...new Set([here, ...given])];
+export const HERE = new URL("api/", location.href).href;
+
+/** The public copy's address, where the truck was told of one: the page may ask nobody else. */
+function copyOf() {
+  const named = document.querySelector("meta[name=public-copy]").content;
+  return named && (named.endsWith("/") ? named : `${named}/`);
 }
 
 export class Source {
-  /** `hears` gets (text of a frame, base it came from), `learns` the course when it is new. */
-  constructor(hears, learns) {
-    Object.assign(this, { hears, learns });
-    this.bases = basesOf([]);
+  /** `hears` gets (text of a frame, address it came from), `learns` the course when it is new, `tells` moments. */
+  constructor(hears, learns, tells) {
+    Object.assign(this, { hears, learns, tells, copy: copyOf(), course: "", tag: "", asks: false });
     this.heardMs = performance.now();
-    this.course = "";
-    this.tags = new Map();
     this.listen();
-    setInterval(() => this.askOthers(), ASK_MS);
+    setInterval(() => this.askAround(), ASK_MS);
+    setInterval(() => this.askMoments(), MOMENTS_MS);
+    this.askMoments();
   }
 
   listen() {
-    const stream = new EventSource(new URL("api/stream", this.bases[0]));
-    stream.addEventListener("open", () => this.askCourse(this.bases[0]));
+    const stream = new EventSource(new URL("stream", HERE));
+    stream.addEventListener("open", () => this.askCourse());
     stream.addEventListener("frame", (event) => {
       this.heardMs = performance.now();
-      this.hears(event.data, this.bases[0]);
+      this.hears(event.data, HERE);
     });
     stream.addEventListener("error", () => {
       // the browser retries a broken stream itself, but gives up on a refused one
@@ -37,38 +40,48 @@ export class Source {
     });
   }
 
-  /** While the stream is silent every base is asked for its newest frame; the newest wins. */
-  async askOthers() {
-    if (performance.now() - this.heardMs < SILENT_MS || this.asks) return;
+  /** While the stream is silent both are asked; a frame that is not newer than what is here is left. */
+  async askAround() {
+    if (this.asks || !this.isSilent) return;
     this.asks = true;
-    await Promise.all(this.bases.map((base) => this.ask(base)));
+    await Promise.allSettled([this.askHere(), this.copy ? this.askCopy() : null]);
     this.asks = false;
   }
 
-  async ask(base) {
+  get isSilent() {
+    return performance.now() - this.heardMs >= SILENT_MS;
+  }
+
+  async askMoments() {
+    const from = this.isSilent ? this.copy : HERE;
+    if (from) asked(from, "moments").then(this.tells, () => {}); // asked again soon
+  }
+
+  async askHere() {
+    const answer = await fetch(new URL("frame", HERE), { cache: "no-cache", signal: AbortSignal.timeout(ANSWER_MS) });
+    const tag = answer.headers.get("etag");
+    if (!answer.ok || tag === this.tag) return;
+    this.tag = tag;
+    this.hears(await answer.text(), HERE);
+  }
+
+  async askCopy() {
+    this.hears(await frameOf(this.copy), this.copy);
+    if (!this.course) this.take(await courseOf(this.copy));
+  }
+
+  async askCourse() {
     try {
-      const answer = await fetch(new URL("api/frame", base), { cache: "no-cache", signal: AbortSignal.timeout(ANSWER_MS) });
-      if (!answer.ok) return;
-      const tag = answer.headers.get("etag") ?? "";
-      if (tag && tag === this.tags.get(base)) return;
-      this.tags.set(base, tag);
-      this.hears(await answer.text(), base);
-      if (!this.course) await this.askCourse(base);
+      this.take(await (await fetch(new URL("course", HERE))).json());
     } catch {
-      // silent too, or not to be asked from here: the next turn asks again
+      setTimeout(() => this.askCourse(), RETRY_MS);
     }
   }
 
-  async askCourse(base) {
-    try {
-      const text = await (await fetch(new URL("api/course", base))).text();
-      const course = JSON.parse(text);
-      if (text === this.course || !course.profile) return;
-      this.course = text;
-      this.bases = basesOf([course.also ?? []].flat());
-      this.learns(course);
-    } catch {
-      setTimeout(() => this.askCourse(base), RETRY_MS);
-    }
+  take(course) {
+    const text = JSON.stringify(course);
+    if (text === this.course || !course.profile) return;
+    this.course = text;
+    this.learns(course);
   }
 }
