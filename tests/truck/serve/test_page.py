@@ -85,6 +85,7 @@ def test_198_riders_glide_and_a_frame_is_drawn_in_time(desk: Page) -> None:
     assert all(now > then for then, now in zip(before, after, strict=True))
     drawn = desk.evaluate("performance.getEntriesByName('frame').map(one => one.duration)")
     median_ms = sorted(drawn)[len(drawn) // 2]
+    print(f"a frame is drawn in {median_ms:.1f} ms at the median of {len(drawn)}")  # noqa: T201
     # where others keep the cores busy a millisecond of work takes longer than one
     allowed_ms = FRAME_MS * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     assert len(drawn) >= 4
