@@ -36,7 +36,6 @@ SEED, LENGTH_KM, RIDERS, SECONDS = 14, 70.0, 168, 4650
 SHOWN_S, EVERY_S, LEFT_S = 1700, 10, 10
 DESK, PHONE = {"width": 1440, "height": 1180}, {"width": 390, "height": 844}
 CHROMIUM = Path("/usr/bin/chromium")
-COLOURS = 160  # of a picture's palette
 
 
 def main(folder: Path) -> None:
@@ -113,7 +112,7 @@ def picture(
             tab.wait_for_timeout(700)
         path = folder / f"{name}.png"
         tab.screenshot(path=path)
-        Image.open(path).convert("RGB").quantize(COLOURS).save(path, optimize=True)
+        Image.open(path).convert("RGB").save(path, optimize=True)
 
 
 if __name__ == "__main__":

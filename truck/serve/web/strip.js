@@ -79,7 +79,7 @@ export class Strip {
       put(card.size, String(group.size));
       put(card.riding, group.size === 1 ? "rider" : "riders");
       put(card.gap, i === 0 ? (group.distanceM < 0 ? "neutral" : "front") : group.gapS === null ? `${whole(group.gapM)} m` : gapOf(group.gapS));
-      put(card.more, i === 0 ? kmhOf(group.speedMps) : `${step === null ? "" : `+${clockOf(step)} to group ahead · `}${whole(group.gapM)} m`);
+      put(card.more, i === 0 ? kmhOf(group.speedMps) : step === null ? `${whole(group.gapM)} m` : `+${clockOf(step)} to group ahead`);
       put(card.trend, group.ageS > OLD_S ? `lost ${ageOf(group.ageS)}` : group.echelon ? "echelons likely" : trend?.short ?? "");
       dress(card.trend, `trend ${group.ageS > OLD_S || group.echelon ? "is-warn" : trend?.sign < 0 ? "closing" : trend?.sign > 0 ? "growing" : ""}`);
       dress(card.node, `token ${group.colour} ${ageTone(group.ageS)}${group.id === picked ? " picked" : ""}`);

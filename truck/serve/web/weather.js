@@ -26,7 +26,7 @@ export class Weather {
     else put(this.word, "");
     figures(this.list, rows.flatMap(({ group, head, cross, risk }) => [
       [`${group.name}: ${head >= 0 ? "headwind" : "tailwind"}`, kmhOf(Math.abs(head))],
-      [`crosswind from the ${cross >= 0 ? "left" : "right"}`, kmhOf(Math.abs(cross))],
+      [`cross, from ${cross >= 0 ? "left" : "right"}`, kmhOf(Math.abs(cross))],
       ["echelon risk", risk === null ? NONE : figure(risk * 100, 0, " %"), risk >= LIKELY ? "is-warn" : ""],
     ]));
     this.sheet(frame.weather);
