@@ -1,5 +1,6 @@
 """A real truck, in this process, on whose road two of three riders have just fallen."""
 
+import contextlib
 import json
 import socket
 import threading
@@ -77,11 +78,10 @@ class OperatorsTruck:
             sent["Authorization"] = f"Bearer {token}"
         line = HTTPConnection("127.0.0.1", self.port, timeout=20)
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        line.request(method, path, None if body is None else data, sent)
-        answer = line.getresponse()
-        said = json.loads(answer.read())
-        line.close()
-        return answer.status, said, answer.headers
+        with contextlib.closing(line):
+            line.request(method, path, None if body is None else data, sent)
+            answer = line.getresponse()
+            return answer.status, json.loads(answer.read()), answer.headers
 
     def stop(self) -> None:
         self.service.stop()

@@ -47,7 +47,7 @@ class Site:
         self._thread = threading.Thread(target=self._run)
 
     def serve(self, port: int) -> Serving:
-        served = routes(self.hub, self.course, dict, public_copy=self.public_copy)
+        served = routes(self.hub, self.course, public_copy=self.public_copy)
         return serve(self.hub, "127.0.0.1", port, served)
 
     def start(self) -> None:

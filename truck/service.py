@@ -170,10 +170,8 @@ class Service:
             held.callback(self._pipeline.close)
             held.callback(self._broker.stop)
             self._broker.start(clock.sleep_s)
-            shown = routes(
-                self._hub, self._course, self.status, self._home, self._road,
-                self._config.public_copy,
-            )  # fmt: skip
+            config = self._config
+            shown = routes(self._hub, self._course, self._home, self._road, config.public_copy)
             held.callback(self._doors.open_public(self._hub, shown).stop)
             office = make_office(
                 self._home, self._config, self._doors.audit, self._screen, self._live,

@@ -116,7 +116,7 @@ def run(
     """
     race = LiveRace(folder)
     page = serve(
-        race.hub, "127.0.0.1", 0, routes(race.hub, race.course, dict)
+        race.hub, "127.0.0.1", 0, routes(race.hub, race.course)
     )  # fmt: skip
     listeners = None
     try:

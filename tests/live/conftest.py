@@ -4,6 +4,7 @@ import json
 import os
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +39,24 @@ def ask() -> Callable[[Cast, str], dict[str, Any]]:
 
     def get(cast: Cast, path: str) -> dict[str, Any]:
         with urllib.request.urlopen(cast.page + path, timeout=5) as answer:
+            return dict(json.load(answer))
+
+    return get
+
+
+@pytest.fixture
+def ask_operator() -> Callable[[Cast, str], dict[str, Any]]:
+    """Asks at a running truck's operators' door; the token is made at the first asking."""
+    links: dict[Path, str] = {}
+
+    def get(cast: Cast, path: str) -> dict[str, Any]:
+        if cast.folder not in links:
+            links[cast.folder] = demo.operator_link(cast)
+        page, _, token = links[cast.folder].partition("#token=")
+        headers = {"Authorization": f"Bearer {token}"}
+        with urllib.request.urlopen(
+            urllib.request.Request(page + path, headers=headers), timeout=5
+        ) as answer:
             return dict(json.load(answer))
 
     return get

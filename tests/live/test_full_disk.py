@@ -43,26 +43,26 @@ def stored(cast: Cast) -> int:
     return int(cast.truck_status().get("packets", {}).get("stored", 0))
 
 
-def alarms(cast: Cast, ask: Ask) -> dict[str, str]:
+def alarms(cast: Cast, operator: Ask) -> dict[str, str]:
     """The cures by the names of what is wrong now."""
-    return {alarm["name"]: alarm["cure"] for alarm in ask(cast, "api/status")["alarms"]}
+    return {alarm["name"]: alarm["cure"] for alarm in operator(cast, "api/picture")["alarms"]}
 
 
-def fill_the_trucks_disk(cast: Cast, ask: Ask, seconds: float) -> None:
+def fill_the_trucks_disk(cast: Cast, ask: Ask, operator: Ask, seconds: float) -> None:
     """Relays keep what they hear, the page goes on, and the alarm says what to do."""
     disk = Ballast(cast.truck_home)
     disk.keep_full(seconds)
-    before, wrong = ask(cast, "api/frame"), alarms(cast, ask)
+    before, wrong = ask(cast, "api/frame"), alarms(cast, operator)
     disk.keep_full(1.5)
     assert ask(cast, "api/frame")["at_us"] > before["at_us"]
     assert cast.is_running("truck")
     assert "Check the disk" in wrong["journal"]
     assert all(cast.relay_status(name)["spool"]["bundles"] > seconds for name in cast.relays)
     disk.free()
-    cast.wait_for("an end of the alarms", lambda: not alarms(cast, ask), 20.0)
+    cast.wait_for("an end of the alarms", lambda: not alarms(cast, operator), 20.0)
 
 
-def fill_a_relays_disk_and_shut_the_clouds(cast: Cast, ask: Ask, seconds: float) -> None:
+def fill_a_relays_disk_and_shut_the_clouds(cast: Cast, operator: Ask, seconds: float) -> None:
     """The relay goes on from memory, the pusher waits; both say why, and the truck stores on."""
     relay = cast.relays[0]
     disk = Ballast(cast.relay_home(relay))
@@ -73,7 +73,7 @@ def fill_a_relays_disk_and_shut_the_clouds(cast: Cast, ask: Ask, seconds: float)
     assert stored(cast) > before + RIDERS * seconds / 2
     cast.wait_for(
         "the pusher's complaint",
-        lambda: "Read-only file system" in ask(cast, "api/status")["cloud"]["error"],
+        lambda: "Read-only file system" in operator(cast, "api/picture")["cloud"]["error"],
         20.0,
     )
     disk.free()
@@ -83,7 +83,7 @@ def fill_a_relays_disk_and_shut_the_clouds(cast: Cast, ask: Ask, seconds: float)
 
 
 def test_disks_full_or_read_only_for_a_while_lose_nothing(
-    mount: Mount, ask: Ask, finish: Finish, trouble_s: float, tmp_path: Path,
+    mount: Mount, ask: Ask, ask_operator: Ask, finish: Finish, trouble_s: float, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, mosquitto: Path,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("TRUCK_FREE_BYTES_MIN", "0")  # else the truck stops well before the end
@@ -96,8 +96,8 @@ def test_disks_full_or_read_only_for_a_while_lose_nothing(
         demo.start(cast, script)
         demo.start_bikes(cast, script)
         cast.wait_for("a pushed batch", lambda: any(cast.cloud.rglob("manifest/*")), 30.0)
-        fill_a_relays_disk_and_shut_the_clouds(cast, ask, trouble_s)
-        fill_the_trucks_disk(cast, ask, trouble_s)
+        fill_a_relays_disk_and_shut_the_clouds(cast, ask_operator, trouble_s)
+        fill_the_trucks_disk(cast, ask, ask_operator, trouble_s)
         finish(cast)
     finally:
         cast.end_all()

@@ -1,9 +1,5 @@
-"""The newest frame, the course and the truck's status, asked for one by one."""
+"""The newest frame and the course, asked for one by one, and whether frames are fresh."""
 
-from collections.abc import Callable
-from typing import Any
-
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -14,13 +10,12 @@ from truck.serve.hub import Hub
 _STALE_S = 5.0
 
 
-def routes(hub: Hub, course: Body, health: Callable[[], dict[str, Any]]) -> list[Route]:
-    """GET /api/frame, /api/course, /api/status, /healthz.
+def routes(hub: Hub, course: Body) -> list[Route]:
+    """GET /api/frame, /api/course, /healthz.
 
     Args:
         hub: where frames are published.
         course: what /api/course answers.
-        health: what /api/status answers; called in a worker thread.
     """
 
     async def frame(request: Request) -> Response:
@@ -32,9 +27,6 @@ def routes(hub: Hub, course: Body, health: Callable[[], dict[str, Any]]) -> list
     async def of_course(request: Request) -> Response:
         return answered(request, course)
 
-    async def status(_: Request) -> Response:
-        return said(await run_in_threadpool(health))
-
     async def alive(_: Request) -> Response:
         age_s = hub.age_s
         well = age_s is not None and age_s < _STALE_S
@@ -44,6 +36,5 @@ def routes(hub: Hub, course: Body, health: Callable[[], dict[str, Any]]) -> list
     return [
         Route("/api/frame", frame),
         Route("/api/course", of_course),
-        Route("/api/status", status),
         Route("/healthz", alive),
     ]

@@ -1,8 +1,5 @@
 """Everything that is served, a room a line: each room gives its routes."""
 
-from collections.abc import Callable
-from typing import Any
-
 from starlette.routing import Route
 
 from truck.config import TruckHome
@@ -17,7 +14,6 @@ from truck.serve.hub import Hub
 def routes(
     hub: Hub,
     course_json: bytes,
-    health: Callable[[], dict[str, Any]],
     at_home: TruckHome | None = None,
     road: Course | None = None,
     public_copy: str = "",
@@ -27,7 +23,6 @@ def routes(
     Args:
         hub: where frames are published.
         course_json: the course as JSON.
-        health: the truck's status; called in a worker thread.
         at_home: where papers for the press and content lie; None has none.
         road: the course, which puts photos on the kilometre axis.
         public_copy: address of the feed's copy for the page; empty where there is none.
@@ -36,7 +31,7 @@ def routes(
     return [
         *([] if at_home is None else content.routes(Gallery(at_home.content), road)),
         *page.routes(public_copy),
-        *frames.routes(hub, course, health),
+        *frames.routes(hub, course),
         *v1.routes(hub, course),
         *contract.routes(),
         *stream.routes(hub, stream.Listeners()),

@@ -22,7 +22,6 @@ from truck.serve.site import routes
 STREAMS = ("/api/stream", "/api/v1/stream")
 PAGE = ("/", "/app.js", "/profile.js", "/riders.js", "/panels.js", "/style.css",
         "/icon.svg")  # fmt: skip
-NOT_PUBLIC = {"/api/status"}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +33,7 @@ def race() -> FeedRace:
 def served(race: FeedRace) -> Iterator[Serving]:
     """A race that goes on while it is asked about."""
     hub, end = Hub(), threading.Event()
-    serving = serve(hub, "127.0.0.1", 0, routes(hub, race.course, dict))
+    serving = serve(hub, "127.0.0.1", 0, routes(hub, race.course))
 
     def ride() -> None:
         for second in race.seconds:
@@ -71,8 +70,8 @@ def test_schemathesis_finds_nothing(served: Serving, tmp_path: Path) -> None:
 
 
 def test_the_description_names_every_path_that_everybody_may_ask_for(race: FeedRace) -> None:
-    paths = {route.path for route in routes(Hub(), race.course, dict)}
-    assert paths == {*openapi()["paths"], *PAGE, *NOT_PUBLIC}
+    paths = {route.path for route in routes(Hub(), race.course)}
+    assert paths == {*openapi()["paths"], *PAGE}
 
 
 def test_every_event_is_what_asyncapi_says(served: Serving) -> None:

@@ -248,10 +248,12 @@ def test_a_head_and_a_body_that_trickle_are_ended(
             assert time.monotonic() < began_s + 3
     head = f"POST /may/content HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n".encode()
     assert b" 408 " in site.raw(head + b"Content-Length: 10\r\n\r\nhalf")
-    assert site.door.refused["slow"] >= 3
+    assert site.door.refused["slow"] == 3
     with socket.create_connection(("127.0.0.1", site.serving.port), 10) as line:
         line.sendall(b"GET /api/open HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert b"open" in line.recv(4096)
+        told = b""
+        while not told.endswith(b"true}"):
+            told += line.recv(4096)
         line.sendall(b"GET /api")  # the next head on the same line has its time too
         assert line.recv(10) == b""
 
@@ -289,7 +291,7 @@ def test_tls_is_1_3_and_nothing_older(porter: Porter, open_site: Any, tls_pair: 
     ) as line:
         assert line.version() == "TLSv1.3"
         line.sendall(b"GET /api/open HTTP/1.1\r\nHost: truck.test\r\nConnection: close\r\n\r\n")
-        assert b"open" in line.recv(4096)
+        assert b" 200 " in line.recv(4096)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     with (
         pytest.raises(ssl.SSLError),

@@ -23,7 +23,7 @@ def hub() -> Hub:
 
 @pytest.fixture
 def page(hub: Hub) -> Iterator[Serving]:
-    serving = serve(hub, "127.0.0.1", 0, routes(hub, COURSE, lambda: {"schema": "truck.status/1"}))
+    serving = serve(hub, "127.0.0.1", 0, routes(hub, COURSE))
     yield serving
     serving.stop()
 
@@ -84,7 +84,7 @@ def test_the_latest_frame_is_served_with_a_tag_that_saves_sending_it_again(
 
 def test_every_page_forbids_outside_requests(page: Serving) -> None:
     for path in ("/", "/app.js", "/profile.js", "/riders.js", "/strip.js", "/page.css",
-                 "/icon.svg", "/api/course", "/api/status"):  # fmt: skip
+                 "/icon.svg", "/api/course"):  # fmt: skip
         answer, body = get(page, path)
         assert answer.status == 200, path
         assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
@@ -139,7 +139,7 @@ def test_a_port_in_use_is_one_sentence(page: Serving) -> None:
 
 
 def test_stopping_ends_open_streams_and_frees_the_port(hub: Hub) -> None:
-    first = serve(hub, "127.0.0.1", 0, routes(hub, COURSE, dict))
+    first = serve(hub, "127.0.0.1", 0, routes(hub, COURSE))
     show(hub, 1)
     listener = Listener(first)
     assert listener.next() == 1
@@ -148,6 +148,6 @@ def test_stopping_ends_open_streams_and_frees_the_port(hub: Hub) -> None:
     assert time.monotonic() - began_s < 4
     assert listener.lines.read() is not None
     listener.close()
-    second = serve(hub, "127.0.0.1", first.port, routes(hub, COURSE, dict))
+    second = serve(hub, "127.0.0.1", first.port, routes(hub, COURSE))
     assert get(second, "/api/frame")[1] == frame(1)
     second.stop()

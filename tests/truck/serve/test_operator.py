@@ -141,7 +141,7 @@ def test_the_public_never_meets_the_operators(truck: OperatorsTruck) -> None:
 
 
 def test_an_operator_signs_in_judges_an_incident_and_finds_his_line(
-    truck: OperatorsTruck, page: Page
+    truck: OperatorsTruck, page: Page, axe: str
 ) -> None:
     troubles: list[str] = []
     page.on("pageerror", lambda error: troubles.append(str(error)))
@@ -167,6 +167,11 @@ def test_an_operator_signs_in_judges_an_incident_and_finds_his_line(
     incident = page.locator("#incidents li", has_text="Crash")
     incident.wait_for()
     assert "12" in incident.inner_text()
+    page.evaluate(axe)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        found = page.evaluate("axe.run().then(said => said.violations)")
+        assert [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found] == []
     page.get_by_role("button", name="Dismiss incident 1").click()
     page.locator("#act-effect", has_text="it did not happen").wait_for()
     page.get_by_role("button", name="No", exact=True).click()

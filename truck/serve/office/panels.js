@@ -53,7 +53,8 @@ export function showBudget(latency) {
 export function showIncidents(race, judge) {
   const said = race.incidents;
   $("incidents-word").textContent = said.length ? `${said.length} open` : "none open";
-  refill($("incidents"), said, () => said.map((one) => {
+  if (!said.length) return refill($("incidents"), said, () => [node("li", { class: "none" }, "Nothing to judge.")]);
+  return refill($("incidents"), said, () => said.map((one) => {
     const who = one.riders.slice(0, 6).map((r) => `${r.bib} ${r.name}`.trim()).join(", ");
     const more = one.riders.length > 6 ? ` and ${one.riders.length - 6} more` : "";
     const button = (act, word) => {
@@ -155,5 +156,5 @@ export function showAudit(lines) {
   refill($("audit"), lines, () => lines.map((line) => node("tr", {},
     node("td", {}, clockAt(line.at_s)), node("td", {}, line.by || "–"), node("td", {}, line.address || "this truck"),
     node("td", {}, line.action), node("td", { class: line.outcome === "done" ? "is-good" : line.outcome === "asked" ? "" : "is-bad" }, line.outcome),
-    node("td", { class: "said" }, line.said || (line.outcome === "asked" ? JSON.stringify(line.detail) : "")))));
+    node("td", { class: "said" }, line.said || (Object.keys(line.detail).length ? JSON.stringify(line.detail) : "")))));
 }
