@@ -14,7 +14,16 @@ from hardware import clock, home
 from hardware.completeness import exit_code
 from hardware.errors import Exit, Misconfigured, TruckError
 from hardware.keys import Credentials, read_key
-from truck import demo_cli, nodes_cli, replay_cli, rulings_cli, tables, tokens_cli, units_cli
+from truck import (
+    boards_cli,
+    demo_cli,
+    nodes_cli,
+    replay_cli,
+    rulings_cli,
+    tables,
+    tokens_cli,
+    units_cli,
+)  # fmt: skip
 from truck.config import TruckConfig, TruckHome, new_epoch
 from truck.content.cli import app as content_app
 from truck.packs.cli import app as pack_app
@@ -31,6 +40,7 @@ app.add_typer(nodes_cli.app, name="node")
 app.add_typer(units_cli.app)
 app.add_typer(stage_app, name="stage")
 app.add_typer(pack_app, name="pack")
+app.add_typer(boards_cli.app, name="boards")
 app.add_typer(press_app, name="press")
 app.add_typer(content_app, name="content")
 app.add_typer(demo_cli.app)

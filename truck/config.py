@@ -41,6 +41,8 @@ class TruckConfig(BaseSettings):
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     public_copy: str = Field("", pattern=r"^$|^https?://[A-Za-z0-9.:\[\]-]+(/[\w./~%-]*)?$")
+    tv_host: str = "127.0.0.1"
+    tv_port: int | None = Field(None, ge=1, le=65535)
     recipients: list[Path] = Field(default_factory=list)
     bio_recipients: list[Path] = Field(default_factory=list)
     keyset: Path | None = None

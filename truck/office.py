@@ -26,6 +26,7 @@ def make_office(
     complete: Callable[[], dict[str, Any]],
     rule: Callable[[dict[str, Any]], dict[str, Any]],
     pause: Callable[[bool], None],
+    freeze: Callable[[str | None, bool, str], None],
 ) -> Office:
     """See `Office`, `Picture` and `Reach` for what each is."""
     picture = Picture(
@@ -33,6 +34,6 @@ def make_office(
     )  # fmt: skip
     reach = Reach(
         rule, pause, picture.called,
-        lambda version, by, note: put_in_force(home, config, version, by, note),
+        lambda version, by, note: put_in_force(home, config, version, by, note), freeze,
     )  # fmt: skip
     return Office(picture.now, lambda: evidence(store()), complete, acts(reach))

@@ -33,11 +33,12 @@ class Screen:
         alarms: Alarms,
         cloud: Callable[[], dict[str, Any]],
         clock: Clock,
+        on_air: Callable[[Frame], None],
     ) -> None:
         self._hub, self._channels = hub, channels
         self._live, self._custody = live, custody
         self._latency, self._alarms = latency, alarms
-        self._cloud, self._clock = cloud, clock
+        self._cloud, self._clock, self._on_air = cloud, clock, on_air
         self.whole: Frame | None = None
         """The last frame with everybody in it: for operators alone."""
 
@@ -82,6 +83,7 @@ class Screen:
         number = self._hub.number_at(frame.at_us)
         said = self._channels.of(number, frame, self._live.rulings(), self.fares())
         self._hub.publish(number, said)
+        self._on_air(frame)
         self._latency.framed(self._clock.now_us())
 
 

@@ -34,6 +34,7 @@ from truck.latency import Latency
 from truck.live import Live
 from truck.nodes import Nodes
 from truck.office import make_office
+from truck.onair import OnAir
 from truck.opening import Progress, TruckKeys, begin, journalled, open_truck, remember
 from truck.pipeline import Pipeline
 from truck.questions import Answers, Questions, text_of_stage
@@ -137,9 +138,10 @@ class Service:
         self._doors = Doors(
             folder, config, self._credentials, view.roster.event, truck_keys.signing, self.alarms
         )
+        self._on_air = OnAir(config, stage, course, self._doors.audit, self.alarms)
         self._screen = Screen(
             self._hub, channels, self._live, self._custody, self._latency, self.alarms, self._cloud,
-            self._clock,
+            self._clock, self._on_air.show,
         )  # fmt: skip
         self._course, self._road = encode_course(stage, course), course
 
@@ -170,14 +172,16 @@ class Service:
             held.callback(self._pipeline.close)
             held.callback(self._broker.stop)
             self._broker.start(clock.sleep_s)
+            held.callback(self._on_air.open())
             config = self._config
             shown = routes(self._hub, self._course, self._home, self._road, config.public_copy)
-            held.callback(self._doors.open_public(self._hub, shown).stop)
+            held.callback(self._doors.open_public(self._hub, shown + self._on_air.routes()).stop)
             office = make_office(
                 self._home, self._config, self._doors.audit, self._screen, self._live,
                 lambda: self._keeper.store, status=self.status, rule=self._desk.ask,
                 complete=lambda: self._complete(None),
                 pause=lambda paused: set_paused(self._home.outbox, paused=paused),
+                freeze=self._on_air.boards.freeze,
             )  # fmt: skip
             held.callback(self._doors.open_operators(office).stop)
             answers: Answers = {

@@ -82,12 +82,12 @@ class Boards:
         return [*OWN, *(name for name in self._asked if name not in OWN)]
 
     def take(self, frame: Frame) -> Moment:
-        """Show the next frame."""
+        """Show the next frame; whom it leaves out is in no record either."""
         self._records.take(frame)
-        moment = Moment(
-            self._now_s(), frame, self._records.top_speeds(), self._records.top_speed_of(),
-            self._records.climb_times(),
-        )  # fmt: skip
+        seen = set(frame.riders.bib.tolist())
+        tops = tuple(top for top in self._records.top_speeds() if top.bib in seen)
+        times = tuple(time for time in self._records.climb_times() if time.bib in seen)
+        moment = Moment(self._now_s(), frame, tops, self._records.top_speed_of(), times)
         with self._lock:
             self._moments.append(moment)
         return moment

@@ -15,7 +15,7 @@ from truck.serve.wording import climb_name
 _GOOD = QUALITIES.index("good")
 _MEASURED_S = 3.0  # a value older than this was carried on, not measured
 _NEXT_FRAME_S = 5.0
-_LISTED = 10
+_LISTED = 40  # more than a board has: some of them may be hidden
 _SLOWEST_MPS = 1.0
 
 
@@ -75,7 +75,7 @@ class Records:
         self._at_us = frame.at_us
 
     def top_speeds(self) -> tuple[TopSpeed, ...]:
-        """The ten fastest, the fastest first."""
+        """The fastest forty, the fastest first."""
         bibs = np.array(list(self._row), np.int64)
         order = np.lexsort((bibs, -self._tops[0]))[:_LISTED]
         return tuple(
@@ -88,7 +88,7 @@ class Records:
         return {bib: float(tops[row]) for bib, row in self._row.items() if tops[row] > 0}
 
     def climb_times(self) -> tuple[ClimbTime, ...]:
-        """The ten fastest on the climb that was topped last, the fastest first."""
+        """The fastest forty on the climb that was topped last, the fastest first."""
         times_s = (self._passed_us[1::2] - self._passed_us[0::2]) / 1e6
         topped = np.flatnonzero(np.isfinite(times_s).any(axis=1))
         if not len(topped):

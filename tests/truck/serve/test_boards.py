@@ -10,6 +10,7 @@ from board_race import RIDERS, board_race, frames
 
 from hardware.errors import Misconfigured
 from truck.serve.boards import DELAY_S_MAX, Boards
+from truck.serve.hidden import without
 from truck.serve.race_boards import OWN
 from truck.serve.sheet import FORMATS, Sheet, text_of
 from truck.serve.wording import gap_text, time_text
@@ -153,6 +154,19 @@ def test_top_speeds_and_climb_times_are_kept_from_frame_to_frame(running: Air) -
     assert 1 <= len(listed) <= 10
     for row in listed:  # 500 m at 12 m/s
         assert 41.0 <= float(row["time"].removeprefix("0:")) <= 42.4
+
+
+def test_who_is_hidden_is_on_no_board() -> None:
+    air = Air(130)
+    name = "Tadej Pogačar"
+    assert any(row["name"] == name for row in air.rows("climb-times"))
+    air.frames = (without(frame, frozenset([1, 2])) for frame in air.frames)
+    air.run(1)
+    for board in OWN:
+        rows = air.rows(board, 2)
+        assert not any(name in row.values() for row in rows), board
+    assert air.rows("leaders")[0]["bib"] == "3"
+    assert not any(air.rows("rider-card", 2)[0].values())
 
 
 def test_the_virtual_classification_adds_the_gap_on_the_road_to_the_one_before(
