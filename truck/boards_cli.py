@@ -30,10 +30,10 @@ def list_(folder: Home, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(document))
         return
-    table = Table("board", "rows", "quality", "at", "frozen by", "delay s", "by hand")
+    table = Table("board", "rows", "quality", "at (UTC)", "frozen by", "delay s", "by hand")
     for row in document["boards"]:
         table.add_row(
-            row["board"], str(row["rows"]), row["quality"], row["at"] or "",
+            row["board"], str(row["rows"]), row["quality"], (row["at"] or "")[11:19],
             row["frozen_by"] or "", f"{row['delay_s']:g}", str(len(row["manual"])),
         )  # fmt: skip
     Console().print(table)

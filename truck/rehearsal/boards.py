@@ -15,7 +15,8 @@ Rows = list[dict[str, Any]]
 _AS_ON_AIR = {
     "riders": (
         "SELECT states.*, coalesce(name, '') AS name, coalesce(team, '') AS team, "
-        "row_number() OVER (ORDER BY distance_m DESC NULLS LAST) AS rank, false AS ruled "
+        "row_number() OVER (ORDER BY distance_m DESC NULLS LAST) AS rank, false AS ruled, "
+        "NULL::TIMESTAMPTZ AS finished_at "
         "FROM states LEFT JOIN starters ON starters.bib = states.bib "
         "WHERE measured_at = (SELECT max(measured_at) FROM states)"
     ),

@@ -5,7 +5,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hardware.errors import Misconfigured
+import pyarrow as pa
+
+from hardware.errors import Misconfigured, TruckError
 from hardware.stage import Stage
 from truck.race.course import Course
 from truck.serve.board_tables import (
@@ -118,7 +120,11 @@ class AskedBoards:
                 moment, self._newest = self._newest, None
             if self._ended or moment is None:
                 return
-            self.ask(moment)
+            try:
+                self.ask(moment)
+            except (TruckError, OSError, ValueError, pa.ArrowException) as error:
+                for name in self.shapes:  # what they showed last grows old; the race goes on
+                    self._refuse(name, f"it cannot be asked: {error}")
 
     def ask(self, moment: Moment) -> None:
         """Put the answers of every board that is not out into the moment."""

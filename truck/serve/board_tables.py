@@ -12,6 +12,7 @@ from hardware.stage import Stage
 from truck.race.climbs import climbs_of
 from truck.race.course import Course
 from truck.race.frame import QUALITIES, Frame, RiderColumns
+from truck.race.riders import NEVER_US
 from truck.race.status import STATUSES
 from truck.replay import TABLES, groups_table, states_table
 from truck.serve.race_boards import Moment
@@ -25,7 +26,8 @@ _TYPES = {
 }  # fmt: skip
 RIDERS = pa.schema(
     [("measured_at", _TIME), ("rank", pa.int32()),
-     *((f.name, _TYPES.get(f.name, pa.float64())) for f in fields(RiderColumns))]
+     *((f.name, _TYPES.get(f.name, pa.float64())) for f in fields(RiderColumns)
+       if f.name != "finished_us"), ("finished_at", _TIME)]
 )  # fmt: skip
 COURSE = pa.schema(
     [("name", pa.string()), ("kind", pa.string()), ("start_at", _TIME),
@@ -116,16 +118,18 @@ def riders_table(frame: Frame) -> pa.Table:
         "measured_at": pa.array(np.full(count, frame.at_us)).cast(_TIME),
         "rank": np.arange(1, count + 1),
     }
+    finished_us = pa.array(riders.finished_us, mask=riders.finished_us == NEVER_US)
+    columns["finished_at"] = finished_us.cast(_TIME)
     for of in fields(RiderColumns):
         values = getattr(riders, of.name)
         if of.name in _WORDS:
             values = np.array(_WORDS[of.name], object)[values]
         elif of.name == "group_id":
             values = pa.array(values, mask=values < 0)
-        elif of.name not in _TYPES:
+        elif of.name in RIDERS.names and of.name not in _TYPES:
             values = pa.array(values, pa.float64(), from_pandas=True)
         columns[of.name] = values
-    return pa.table(columns, RIDERS)
+    return pa.table({name: columns[name] for name in RIDERS.names}, RIDERS)
 
 
 def _rows_table(rows: Any, schema: pa.Schema) -> pa.Table:
