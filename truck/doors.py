@@ -88,13 +88,14 @@ class Doors:
         config = self._config
         return serve(hub, config.page_host, config.page_port, routes, self._public, own)
 
-    def open_operators(self, office: Office) -> Serving:
-        """Serve operators.
+    def open_operators(self, office: Office, more: Sequence[BaseRoute] = ()) -> Serving:
+        """Serve operators their page, and what `more` there is for them alone.
 
         Raises:
             Misconfigured: the address, port or certificate cannot be used.
         """
-        routes = operator_routes(office, self.audit, self._operator, tls=self.operator_tls)
+        own_page = operator_routes(office, self.audit, self._operator, tls=self.operator_tls)
+        routes = [*own_page, *more]
         own = self._own if self.operator_tls else None
         config = self._config
         return serve(None, config.operator_host, config.operators, routes, self._operator, own)

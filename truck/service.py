@@ -43,6 +43,7 @@ from truck.screen import Screen, moments_of
 from truck.serve.channels import Channels
 from truck.serve.feed import encode_course
 from truck.serve.hub import Hub
+from truck.serve.metrics import routes as metrics
 from truck.serve.site import routes
 from truck.store.export import Readings, biometrics, query
 from truck.store.stored import Reached
@@ -183,7 +184,7 @@ class Service:
                 pause=lambda paused: set_paused(self._home.outbox, paused=paused),
                 freeze=self._on_air.boards.freeze,
             )  # fmt: skip
-            held.callback(self._doors.open_operators(office).stop)
+            held.callback(self._doors.open_operators(office, metrics(self._hub, self.status)).stop)
             answers: Answers = {
                 "sql": lambda sql: query(self._keeper.store, sql),
                 "ruling": self._doors.commanded(self._desk.ask),

@@ -38,13 +38,14 @@ class Serving:
     def __init__(self, hub: Hub | None, server: uvicorn.Server, listener: socket.socket) -> None:
         self._hub, self._server, self._listener = hub, server, listener
         self.port: int = listener.getsockname()[1]
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="page", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Stop serving; open streams end."""
-        if self._hub is not None:
-            self._hub.close()
+        if self._hub is not None and self._loop is not None:
+            self._hub.detach(self._loop)
         self._server.should_exit = True
         self._thread.join(_STOP_S)
         self._listener.close()
@@ -53,8 +54,9 @@ class Serving:
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
         if self._hub is not None:
-            self._hub.attach(asyncio.get_running_loop())
+            self._hub.attach(self._loop)
         await self._server.serve(sockets=[self._listener])
 
 

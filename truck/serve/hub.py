@@ -10,6 +10,7 @@ import bisect
 import threading
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -18,6 +19,7 @@ from truck.serve.answer import Body
 from truck.serve.deflate import deflated
 
 KEPT_FRAMES = 60
+LISTENERS_MAX = 4000
 
 
 @dataclass(frozen=True)
@@ -68,15 +70,25 @@ class Shown:
         return made
 
 
-class Hub:
-    """Holds the last frames and wakes those who wait; `publish` from any thread."""
+class Listeners:
+    """How many listen now, at most how many may, and how many were turned away."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = LISTENERS_MAX) -> None:
+        self.most, self.count, self.turned_away = most, 0, 0
+
+
+class Hub:
+    """Holds the last frames and wakes those who wait; `publish` from any thread.
+
+    Attributes:
+        listeners: of its streams.
+    """
+
+    def __init__(self, listeners_max: int = LISTENERS_MAX) -> None:
+        self.listeners = Listeners(listeners_max)
         self._kept: deque[Shown] = deque(maxlen=KEPT_FRAMES)
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._news = asyncio.Event()
-        self._closed = False
+        self._news: dict[asyncio.AbstractEventLoop, asyncio.Event] = {}
 
     @property
     def latest(self) -> Shown | None:
@@ -111,7 +123,9 @@ class Hub:
             if number <= before:
                 raise ValueError(f"frame {number} after frame {before}")
             self._kept.append(Shown(number, before, channels, at_s))
-        self._wake()
+        for loop in list(self._news):
+            with suppress(RuntimeError):  # it has just been closed
+                loop.call_soon_threadsafe(self._ring, loop)
 
     def since(self, number: int) -> tuple[list[Shown], bool]:
         """The kept frames after one, the oldest first, and whether older ones may be missing."""
@@ -121,9 +135,9 @@ class Hub:
             return list(self._kept)[at:], lost
 
     async def newer_than(self, number: int) -> Shown | None:
-        """The latest frame once it is newer; None when the hub has closed."""
-        while not self._closed:
-            news = self._news
+        """The latest frame once it is newer; None when this loop waits no more."""
+        loop = asyncio.get_running_loop()
+        while (news := self._news.get(loop)) is not None:
             shown = self.latest
             if shown is not None and shown.number > number:
                 return shown
@@ -131,19 +145,18 @@ class Hub:
         return None
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Serve waiters on this loop from now on."""
-        self._loop, self._closed = loop, False
+        """Serve waiters on this loop too."""
+        self._news[loop] = asyncio.Event()
 
-    def close(self) -> None:
-        """Let every waiter go."""
-        self._closed = True
-        self._wake()
+    def detach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let every waiter on this loop go; called from any thread."""
+        news = self._news.pop(loop, None)
+        if news is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(news.set)
 
-    def _wake(self) -> None:
-        loop = self._loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._ring)
-
-    def _ring(self) -> None:
-        news, self._news = self._news, asyncio.Event()
-        news.set()
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wake who waits on this loop; called on it."""
+        news = self._news.get(loop)
+        if news is not None:
+            self._news[loop] = asyncio.Event()
+            news.set()

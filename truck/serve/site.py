@@ -34,6 +34,6 @@ def routes(
         *frames.routes(hub, course),
         *v1.routes(hub, course),
         *contract.routes(),
-        *stream.routes(hub, stream.Listeners()),
+        *stream.routes(hub),
         *([] if at_home is None else press.routes(hub, Shelf(at_home.press))),
     ]

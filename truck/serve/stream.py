@@ -16,20 +16,12 @@ from starlette.types import Receive, Scope, Send
 from truck.serve.answer import HEADERS, problem, takes_gzip
 from truck.serve.channels import CHANNELS
 from truck.serve.deflate import BEGIN, deflated
-from truck.serve.hub import Hub, Shown
+from truck.serve.hub import Hub, Listeners, Shown
 
-LISTENERS_MAX = 4000
 _KEEP_ALIVE_S = 10.0
 _RETRY = b"retry: 1000\n\n"
 _WAITING = b": waiting\n\n"
 _DIGITS_MAX = 18  # of a frame's number
-
-
-class Listeners:
-    """How many listen now, and how many were turned away."""
-
-    def __init__(self, most: int = LISTENERS_MAX) -> None:
-        self.most, self.count, self.turned_away = most, 0, 0
 
 
 class _Stream(StreamingResponse):
@@ -45,11 +37,11 @@ class _Stream(StreamingResponse):
             self.listeners.count -= 1
 
 
-def routes(hub: Hub, listeners: Listeners) -> list[Route]:
+def routes(hub: Hub) -> list[Route]:
     """GET /api/stream, the page's frames, and /api/v1/stream?channels=riders,groups."""
 
     async def frames(request: Request) -> Response:
-        return _listening(request, hub, listeners, ("frame",), 0)
+        return _listening(request, hub, ("frame",), 0)
 
     async def channels(request: Request) -> Response:
         wanted = request.query_params.get("channels", ",".join(CHANNELS)).split(",")
@@ -60,16 +52,14 @@ def routes(hub: Hub, listeners: Listeners) -> list[Route]:
                 f"{unknown[0][:32]!r} is none of {', '.join(CHANNELS)}; part them by commas",
             )  # fmt: skip
         names = tuple(name for name in CHANNELS if name in wanted)
-        return _listening(request, hub, listeners, names, _last_seen(request))
+        return _listening(request, hub, names, _last_seen(request))
 
     return [Route("/api/stream", frames), Route("/api/v1/stream", channels)]
 
 
-def _listening(
-    request: Request, hub: Hub, listeners: Listeners, names: tuple[str, ...], number: int
-) -> Response:
+def _listening(request: Request, hub: Hub, names: tuple[str, ...], number: int) -> Response:
     """A stream of these channels after a frame, or 503 where too many listen already."""
-    packed = takes_gzip(request.headers)
+    packed, listeners = takes_gzip(request.headers), hub.listeners
     headers = HEADERS | {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     headers |= {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if packed else {})
     if request.method == "HEAD":

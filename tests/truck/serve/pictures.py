@@ -45,7 +45,7 @@ def main(folder: Path) -> None:
         simulate_stage(stage_folder, day, SEED, None, SECONDS, Faults(), lambda _: None)
         stage = load_stage(day / "stage")
         race, hub = Race(stage), Hub()
-        page = serve(hub, "127.0.0.1", 0, routes(hub, encode_course(stage, race.course), dict))
+        page = serve(hub, "127.0.0.1", 0, routes(hub, encode_course(stage, race.course)))
         browser = launch(playwright, CHROMIUM)
         try:
             tabs = open_tabs(browser, f"http://127.0.0.1:{page.port}/")

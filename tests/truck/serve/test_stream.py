@@ -19,17 +19,12 @@ BOTH = "/api/v1/stream?channels=groups,riders"
 
 @pytest.fixture
 def hub() -> Hub:
-    return Hub()
+    return Hub(listeners_max=3)
 
 
 @pytest.fixture
-def listeners() -> stream.Listeners:
-    return stream.Listeners(most=3)
-
-
-@pytest.fixture
-def served(hub: Hub, listeners: stream.Listeners) -> Iterator[Serving]:
-    serving = serve(hub, "127.0.0.1", 0, stream.routes(hub, listeners))
+def served(hub: Hub) -> Iterator[Serving]:
+    serving = serve(hub, "127.0.0.1", 0, stream.routes(hub))
     yield serving
     serving.stop()
 
@@ -125,7 +120,7 @@ def test_gzip_is_one_stream_of_parts_made_once_for_everybody(hub: Hub, served: S
 
 
 def test_one_listener_too_many_is_told_so_and_has_his_place_when_another_leaves(
-    hub: Hub, served: Serving, listeners: stream.Listeners
+    hub: Hub, served: Serving
 ) -> None:
     show(hub, 1)
     held = [Events(served.port, BOTH) for _ in range(3)]
@@ -135,10 +130,10 @@ def test_one_listener_too_many_is_told_so_and_has_his_place_when_another_leaves(
     assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert json.loads(body)["title"] == "Too many listeners"
-    assert listeners.turned_away == 1
+    assert hub.listeners.turned_away == 1
     held.pop().close()
     deadline = time.monotonic() + 10
-    while listeners.count == 3:
+    while hub.listeners.count == 3:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     again = Events(served.port, BOTH)
@@ -166,3 +161,17 @@ def test_numbers_rise_whatever_the_clock_does() -> None:
     assert [one.number for one in shown] == [1000, 2000, 2001, 2002, 3000]
     with pytest.raises(ValueError, match="frame 3000 after frame 3000"):
         hub.publish(3000, {})
+
+
+def test_two_doors_may_show_one_hub_and_either_closes_by_itself(hub: Hub, served: Serving) -> None:
+    other = serve(hub, "127.0.0.1", 0, stream.routes(hub))
+    both = [Events(one.port, "/api/stream") for one in (served, other)]
+    show(hub, 1)
+    assert [events.next()[2]["number"] for events in both] == [1, 1]
+    other.stop()
+    show(hub, 2)
+    assert both[0].next()[2] == {"number": 2}
+    with pytest.raises(AssertionError, match="the stream ended"):
+        both[1].next()
+    for events in both:
+        events.close()
