@@ -27,17 +27,22 @@ _END_S_MAX = 30.0
 
 @dataclass
 class Cast:
-    """The processes of one demo under one folder; `event` and `stage` are there already."""
+    """The processes of one demo under one folder; `event` and `stage` are there already.
+
+    Where relays and bikes come from images, `flashed` is the folder of these.
+    """
 
     folder: Path
     clock: Clock = field(default_factory=Clock)
     relays: Sequence[str] = RELAYS
     page_port: int = 0
+    flashed: Path | None = None
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         wanted = len(self.relays) + 3
-        self._radio_ports = free_ports(len(self.relays), socket.SOCK_DGRAM)
+        radio_ports = free_ports(len(self.relays), socket.SOCK_DGRAM)
+        self._radio_port = dict(zip(self.relays, radio_ports, strict=True))
         ports = free_ports(wanted, socket.SOCK_STREAM)
         self._broker_port, page_port, self._operator_port = ports[:3]
         self.page_port = self.page_port or page_port
@@ -78,6 +83,11 @@ class Cast:
         return f"http://127.0.0.1:{self.page_port}/"
 
     @property
+    def broker_port(self) -> int:
+        """Where the truck's broker listens on loopback."""
+        return self._broker_port
+
+    @property
     def operator_page(self) -> str:
         """The operators' page."""
         return f"http://127.0.0.1:{self._operator_port}/"
@@ -87,7 +97,10 @@ class Cast:
         return self.folder / "relays" / name
 
     def prepare(self, *, broker_tls: bool) -> None:
-        """Make the homes of the truck and the relays; the cloud copy's recipients are there."""
+        """Make the homes of the truck and the relays; the cloud copy's recipients are there.
+
+        Relays that come from images have made theirs in their first boot.
+        """
         commands = [[
             "truck", "init", str(self.truck_home), "--credentials", str(self.event / "truck"),
             "--stage", str(self.stage), "--broker-port", str(self._broker_port),
@@ -97,7 +110,7 @@ class Cast:
             "--bio-recipient", str(self.folder / "medical.pub"),
             "--bio-recipient", str(self.folder / "recovery.pub"),
         ]]  # fmt: skip
-        for name, port in zip(self.relays, self._radio_ports, strict=True):
+        for name, port in self._radio_port.items() if self.flashed is None else ():
             commands += [[
                 "relay", "init", str(self.relay_home(name)),
                 "--credentials", str(self.event / "relays" / name),
@@ -114,7 +127,15 @@ class Cast:
 
     def start_relay(self, name: str) -> None:
         """Start one relay."""
-        self._start(name, "relay", "run", str(self.relay_home(name)))
+        radio = () if self.flashed is None else ("--radio", f"127.0.0.1:{self._radio_port[name]}")
+        self._start(name, "relay", "run", str(self.relay_home(name)), *radio)
+
+    def start_desk(self, port: int) -> None:
+        """Open the enrolment desk; it ends when every relay has its answer."""
+        self._start(
+            "desk", "hardware", "enroll", "listen", str(self.event),
+            "--listen", f"127.0.0.1:{port}", "--until", str(len(self.relays)),
+        )  # fmt: skip
 
     def start_pusher(self) -> None:
         """Start replication to the cloud folder."""
@@ -125,10 +146,13 @@ class Cast:
     def start_bikes(self, *options: str) -> None:
         """Start the bikes, heard by the relays."""
         heard_by = [
-            option for port in self._radio_ports for option in ("--relay", f"127.0.0.1:{port}")
+            option
+            for port in self._radio_port.values()
+            for option in ("--relay", f"127.0.0.1:{port}")
         ]
         summary = ("--summary", str(self.folder / "bikes.json"))
-        self._start("bikes", "hardware", "bikes", str(self.event), *heard_by, *summary, *options)
+        source = [str(self.event)] if self.flashed is None else ["--nvs", str(self.flashed)]
+        self._start("bikes", "hardware", "bikes", *source, *heard_by, *summary, *options)
 
     def is_running(self, name: str) -> bool:
         """Whether a part lives."""
@@ -207,8 +231,12 @@ class Cast:
 
     def is_up(self) -> bool:
         """Whether the page answers."""
+        return self.is_open(self.page_port)
+
+    def is_open(self, port: int) -> bool:
+        """Whether somebody listens on a port of loopback."""
         try:
-            with socket.create_connection(("127.0.0.1", self.page_port), 0.2):
+            with socket.create_connection(("127.0.0.1", port), 0.2):
                 return True
         except OSError:
             return False
@@ -244,7 +272,9 @@ class Cast:
             )  # fmt: skip
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, **self.clock.environment(), "NO_COLOR": "1"}
+        # on one machine: no receiver on a serial line, and nobody to hand on to
+        alone = {"RELAY_RADIO_SERIAL": "", "RELAY_FORWARD_PORT": "0"} if self.flashed else {}
+        return {**os.environ, **self.clock.environment(), **alone, "NO_COLOR": "1"}
 
 
 def free_ports(count: int, kind: int) -> list[int]:

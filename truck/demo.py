@@ -22,7 +22,7 @@ from hardware import clock
 from hardware.authority import create_event
 from hardware.keys import Credentials
 from hardware.rides import Ride, bibs_of, read_rides
-from hardware.virtual.course import loop_course
+from hardware.virtual.course import Course, loop_course
 from hardware.virtual.playback import first_movement_s
 from hardware.virtual.stage import (
     Starter,
@@ -34,6 +34,7 @@ from hardware.virtual.stage import (
 from truck.broker import find_mosquitto
 from truck.cast import Cast
 from truck.config import TruckConfig
+from truck.evening import read_demo_crew, spend_evening, starters_of
 from truck.opening import TruckKeys
 from truck.store.append import Store
 from truck.store.export import Readings, biometrics
@@ -56,6 +57,7 @@ class Script:
         start_s: where in the rides to begin, seconds after the last rider's first fix; None
             where most of them first ride.
         radio: further options for `hardware bikes`, such as --loss 0.05.
+        crew: a crew's sheet; relays and riders are its, and run from images that are flashed first.
     """
 
     seconds: float | None = None
@@ -65,14 +67,17 @@ class Script:
     speed: float = 1.0
     start_s: float | None = None
     radio: tuple[str, ...] = ()
+    crew: Path | None = None
 
 
 def set_the_stage(folder: Path, script: Script) -> Cast:
     """Make event, stage, homes and keys under `folder`; nothing runs yet.
 
     Raises:
-        TruckError: a ride that cannot be read, a folder that cannot be written.
+        TruckError: a ride or a sheet that cannot be read, a folder that cannot be written.
     """
+    if script.crew is not None:
+        return _from_crew(folder, script, script.crew)
     rides = _rides(script)
     race_clock = clock.faster(script.speed) if script.speed != 1.0 else clock.Clock()
     cast = Cast(folder, race_clock)
@@ -86,14 +91,27 @@ def set_the_stage(folder: Path, script: Script) -> Cast:
         starters = [Starter(bib, name, "") for name, bib in bibs_of(rides).items()]
     else:
         course, starters = loop_course(script.seed), virtual_starters(bibs)
+    _prepare(cast, course, starters)
+    return cast
+
+
+def _from_crew(folder: Path, script: Script, sheet: Path) -> Cast:
+    crew = read_demo_crew(sheet)
+    cast = Cast(folder, relays=[member.name for member in crew.relays], flashed=folder / "flashed")
+    spend_evening(cast, folder / "flashed", sheet, event=f"demo-{script.seed}")
+    _prepare(cast, loop_course(script.seed), starters_of(crew))
+    return cast
+
+
+def _prepare(cast: Cast, course: Course, starters: list[Starter]) -> None:
+    """The stage, the cloud copy's recipients and the homes."""
     write_stage(
-        cast.stage, course, starters, name="Demonstration", start_at_s=race_clock.now_s(),
+        cast.stage, course, starters, name="Demonstration", start_at_s=cast.clock.now_s(),
         checkpoints=checkpoints_of(course),
     )  # fmt: skip
     for name in ("operations", "medical", "recovery"):
-        create_key(folder / name)
+        create_key(cast.folder / name)
     cast.prepare(broker_tls=find_mosquitto() is not None)
-    return cast
 
 
 def start(cast: Cast, script: Script) -> None:
@@ -112,7 +130,7 @@ def start(cast: Cast, script: Script) -> None:
 
 def start_bikes(cast: Cast, script: Script) -> None:
     """Let the bikes ride."""
-    ridden = ["--riders", str(script.riders)]
+    ridden = [] if script.crew else ["--riders", str(script.riders)]
     if script.rides:
         start_s = script.start_s
         if start_s is None:

@@ -36,6 +36,14 @@ def demo(
     radio: Annotated[
         str, typer.Option(help="Faults, as for `hardware bikes`: '--loss 0.05 --double 0.05'.")
     ] = "",
+    from_crew: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CREW.CSV",
+            help="Relays and riders of a crew's sheet: flashed to images first, and started from "
+            "these alone.",
+        ),
+    ] = None,
     keep: Annotated[Path | None, typer.Option(help="Keep everything in this folder.")] = None,
     headless: Annotated[bool, typer.Option(help="Do not wait for anybody to look.")] = False,
     as_json: JsonOption = False,
@@ -47,8 +55,10 @@ def demo(
     from truck import demo as play
 
     script = play.Script(
-        seconds, riders, seed, tuple(ride or ()), speed, start_s, tuple(radio.split())
+        seconds, riders, seed, tuple(ride or ()), speed, start_s, tuple(radio.split()), from_crew
     )
+    if from_crew is not None and (ride or speed != 1.0):
+        raise typer.BadParameter("--from-crew rides its own peloton: leave out --ride and --speed")
     if headless and seconds is None:
         raise typer.BadParameter("--headless needs --seconds, or it would never end")
     folder = keep or Path(tempfile.mkdtemp(prefix="truck-demo-"))

@@ -85,7 +85,7 @@ class Spare:
 
     def __init__(self, cast: Cast) -> None:
         roster = Credentials(cast.event / "truck").roster()
-        self._clock, self._relay = cast.clock, ("127.0.0.1", cast._radio_ports[0])
+        self._clock, self._relay = cast.clock, ("127.0.0.1", cast._radio_port[cast.relays[0]])
         self.device = devices_of(roster, cast.clock.now_s())[SPARE]
         secret = read_secrets(cast.event / "bikes" / "devices.json")[self.device]
         self._transponder = Transponder(secret, roster, 77)
