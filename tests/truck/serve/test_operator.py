@@ -91,6 +91,16 @@ def test_what_others_see_at_once_is_asked_twice(truck: OperatorsTruck) -> None:
     assert truck.ask("POST", "/api/acts", token, {"act": "show", "wish": {"bib": 13}})[0] == 422
 
 
+def test_tv_is_frozen_from_here_once_he_is_sure(truck: OperatorsTruck) -> None:
+    token = truck.token("operator")
+    status, said, _ = truck.ask("POST", "/api/acts", token, {"act": "freeze"})
+    assert (status, said["detail"].startswith("Every TV board keeps")) == (428, True)
+    status, said, _ = truck.ask("POST", "/api/acts", token, {"act": "freeze", "sure": True})
+    assert (status, said["said"]) == (200, "every TV board is frozen")
+    assert ("Anna", "freeze", "done") in lines(truck)
+    assert truck.ask("POST", "/api/acts", token, {"act": "release"})[0] == 200
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
