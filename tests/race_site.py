@@ -1,5 +1,6 @@
 """A race of 198 riders in eleven groups, served over real HTTP a frame a second; and a browser."""
 
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 from playwright.sync_api import Page
 from rides_race import joined, straight_readings
 
+from truck.config import TruckHome
 from truck.race.race import Race
 from truck.serve.channels import Channels
 from truck.serve.feed import encode_course
@@ -40,6 +42,8 @@ class Site:
         self.channels = Channels(race.stage, race.course, Moments(race.stage.checkpoints))
         self.course = encode_course(race.stage, race.course)
         self.public_copy = public_copy
+        self._folder = tempfile.TemporaryDirectory()
+        self.home = TruckHome(Path(self._folder.name))
         self.begun_us = int(race.stage.start_at_s or 0) * 1_000_000 + RIDDEN_S * 1_000_000
         self.page = self.serve(0)
         self.url = f"http://127.0.0.1:{self.page.port}/"
@@ -47,7 +51,7 @@ class Site:
         self._thread = threading.Thread(target=self._run)
 
     def serve(self, port: int) -> Serving:
-        served = routes(self.hub, self.course, public_copy=self.public_copy)
+        served = routes(self.hub, self.course, self.home, self.race.course, self.public_copy)
         return serve(self.hub, "127.0.0.1", port, served)
 
     def start(self) -> None:
@@ -83,6 +87,7 @@ class Site:
     def stop(self) -> None:
         self.pause()
         self.page.stop()
+        self._folder.cleanup()
 
 
 def watched(page: Page, url: str) -> list[str]:

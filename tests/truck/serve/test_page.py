@@ -14,11 +14,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from truck.content.gallery import Gallery
+from truck.content.item import Item
 from truck.serve.http import serve
 from truck.serve.hub import Hub
 
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 FRAME_MS = 16.0
+WORDS = "The peloton lets them go"
 AXE: list[tuple[Any, Any, str]] = [
     (DESK, "light", "race"), (DESK, "dark", "race"),
     (PHONE, "dark", "race"), (PHONE, "light", "riders"),
@@ -37,6 +40,8 @@ def browser(chromium: Path) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def site(stage: Path) -> Iterator[Site]:
     shown = Site(race_of(stage))
+    words = Item(0, "comment", shown.begun_us / 1e6, 6.0, WORDS, "", "anna", "", "", "anna", "")
+    Gallery(shown.home.content).add(words, None, at_once=True)
     for _ in range(4):
         shown.step()
     shown.start()
@@ -90,6 +95,11 @@ def test_198_riders_glide_and_a_frame_is_drawn_in_time(desk: Page) -> None:
     allowed_ms = FRAME_MS * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     assert len(drawn) >= 4
     assert median_ms < allowed_ms
+
+
+def test_words_that_were_let_through_stand_among_the_moments(desk: Page) -> None:
+    desk.locator("#moments li", has_text=WORDS).wait_for()
+    assert "anna · km 6.0" in desk.inner_text("#moments")
 
 
 def test_groups_within_5_km_stand_apart_and_keep_their_colour(desk: Page) -> None:

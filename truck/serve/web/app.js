@@ -1,5 +1,6 @@
 // The page's line: frames come in, the playhead says which instant is shown, the rooms draw it.
 import { RiderCard } from "./card.js";
+import { momentsOf } from "./content.js";
 import { $, put } from "./dom.js";
 import { Favourites } from "./favourites.js";
 import { Freshness } from "./freshness.js";
@@ -219,4 +220,4 @@ listenToKeys({
 }, () => { if (!help.open) clear(); });
 setInterval(() => tick(performance.now()), CLOCK_MS);
 requestAnimationFrame(turn);
-new Source(hear, learn, (told) => moments.hear(told));
+new Source(hear, learn, (told) => moments.hear(told), (told) => moments.hearContent(momentsOf(told)));

@@ -5,8 +5,8 @@ const SAID_AS_INCIDENTS = new Set(["crash", "mechanical", "comfort_stop", "feed_
 const APART_US = 3e6; // channels of frames further apart than this do not belong together
 
 /** A channel of the feed, version 1, at its base address. */
-export async function asked(base, name) {
-  const answer = await fetch(new URL(`v1/${name}.json`, base), { cache: "no-cache", signal: AbortSignal.timeout(ANSWER_MS) });
+export async function asked(base, name, end = ".json") {
+  const answer = await fetch(new URL(`v1/${name}${end}`, base), { cache: "no-cache", signal: AbortSignal.timeout(ANSWER_MS) });
   if (!answer.ok) throw new Error(`${name}: ${answer.status}`);
   return answer.json();
 }

@@ -6,7 +6,7 @@ const KINDS = {
   crash: "Crash", mechanical: "Mechanical or bike change", comfort_stop: "Comfort stop",
   feed_zone: "Feed zone", level_crossing: "Held up", signal_lost: "Signal lost", abandoned: "Abandoned",
 };
-const ICONS = { crash: "!", climb: "▲", sprint: "S", bonus: "B", intermediate: "T", finish: "⚑", start: "⚑" };
+const ICONS = { crash: "!", photo: "◉", video: "▶", post: "“", comment: "“", climb: "▲", sprint: "S", bonus: "B", intermediate: "T", finish: "⚑", start: "⚑" };
 const PASSED = { climb: "over the top first", sprint: "through the sprint first", bonus: "takes the bonus", intermediate: "first at the time check",
   finish: "first over the line, provisional" };
 const TITLES = { climb: "Climb", sprint: "Sprint", bonus: "Bonus", intermediate: "Time check", finish: "Finish" };
@@ -25,7 +25,7 @@ export class Moments {
   }
 
   clear() {
-    [this.known, this.names] = [[], new Map()];
+    [this.known, this.content, this.names] = [[], [], new Map()];
   }
 
   /** Take the truck's list in; it knows what came before this page was opened. */
@@ -41,6 +41,11 @@ export class Moments {
     });
   }
 
+  /** Photos, links and words beside what the truck saw. */
+  hearContent(rows) {
+    this.content = rows;
+  }
+
   /** Names for bibs, as the newest frame has them. */
   learn({ bib, name }) {
     bib.forEach((one, i) => name[i] && this.names.set(one, name[i]));
@@ -53,7 +58,7 @@ export class Moments {
 
   /** What had happened by an instant, newest first. */
   by(instantUs) {
-    return this.known.filter(({ atUs }) => atUs <= instantUs).sort((a, b) => b.atUs - a.atUs);
+    return [...this.known, ...this.content].filter(({ atUs }) => atUs <= instantUs).sort((a, b) => b.atUs - a.atUs);
   }
 
   show(instantUs) {
@@ -63,8 +68,15 @@ export class Moments {
     const key = JSON.stringify(shown.map((one) => [one.title, one.text, one.isOpen]));
     refill(this.list, key, () => shown.length ? shown.map((one) => node("li", { class: `${one.kind}${one.isOpen ? " open" : ""}` },
       node("span", { class: "icon", "aria-hidden": "true" }, ICONS[one.kind] ?? "•"),
-      node("div", {}, node("strong", {}, one.title), node("span", { class: "text" }, one.text)),
+      node("div", {}, node("strong", {}, one.title), node("span", { class: "text" }, one.text), ...extras(one)),
       node("button", { type: "button", "data-at": one.atUs, title: "Show this moment" }, timeOf(one.atUs))))
       : [node("li", { class: "none" }, "Nothing has happened yet.")]);
   }
+}
+
+function extras({ title, link, picture }) {
+  const made = [];
+  if (picture) made.push(node("img", { src: picture, alt: title, loading: "lazy" }));
+  if (link) made.push(node("a", { href: link, target: "_blank", rel: "noopener noreferrer" }, new URL(link).hostname));
+  return made;
 }

@@ -5,6 +5,7 @@ import { asked, courseOf, frameOf } from "./copy.js";
 const SILENT_MS = 4000;
 const ASK_MS = 1000;
 const MOMENTS_MS = 2000;
+const CONTENT_MS = 10_000;
 const RETRY_MS = 1000;
 const ANSWER_MS = 5000;
 
@@ -17,14 +18,16 @@ function copyOf() {
 }
 
 export class Source {
-  /** `hears` gets (text of a frame, address it came from), `learns` the course when it is new, `tells` moments. */
-  constructor(hears, learns, tells) {
-    Object.assign(this, { hears, learns, tells, copy: copyOf(), course: "", tag: "", asks: false });
+  /** `hears` gets (text of a frame, address it came from), `learns` the course when it is new, `tells` moments, `adds` content. */
+  constructor(hears, learns, tells, adds) {
+    Object.assign(this, { hears, learns, tells, adds, copy: copyOf(), course: "", tag: "", asks: false });
     this.heardMs = performance.now();
     this.listen();
     setInterval(() => this.askAround(), ASK_MS);
     setInterval(() => this.askMoments(), MOMENTS_MS);
+    setInterval(() => this.askContent(), CONTENT_MS);
     this.askMoments();
+    this.askContent();
   }
 
   listen() {
@@ -55,6 +58,10 @@ export class Source {
   async askMoments() {
     const from = this.isSilent ? this.copy : HERE;
     if (from) asked(from, "moments").then(this.tells, () => {}); // asked again soon
+  }
+
+  async askContent() {
+    if (!this.isSilent) asked(HERE, "content", "").then(this.adds, () => {}); // asked again soon
   }
 
   async askHere() {
