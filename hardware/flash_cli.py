@@ -102,7 +102,9 @@ def plan(
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
     console = Console()
-    console.print(table, width=None if console.is_terminal else 160)
+    if not console.is_terminal:
+        console = Console(width=160)  # nobody's window: nothing is cut off
+    console.print(table)
     relays = len(crew.relays)
     typer.echo(f"{relays} relays, {len(crew.transponders)} transponders: no fault", err=True)
 

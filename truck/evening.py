@@ -34,7 +34,11 @@ def read_demo_crew(sheet: Path) -> Crew:
         FaultySheet: every fault of the sheet.
         Misconfigured: no relay or no rider is on it, or mosquitto is not installed.
     """
-    crew = read_crew(sheet.name, keys.read_file(sheet, "crew's sheet"))
+    try:
+        crew = read_crew(sheet.name, sheet.read_bytes())
+    except OSError as error:
+        what = f"cannot read the crew's sheet {sheet}: {error.strerror}"
+        raise Misconfigured(what, "Name the file that was saved as CSV.") from error
     if not crew.relays or not starters_of(crew):
         raise Misconfigured(
             f"{sheet.name} has {len(crew.relays)} relays and {len(starters_of(crew))} riders",
