@@ -60,8 +60,8 @@ class Intake:
         self.connections = 0
         """How often the broker took us; what it keeps for others it has to be told each time."""
         self.last_error = ""
-        self.on_heartbeat: Callable[[str, bytes], None] = lambda _topic, _message: None
-        """Told of each heartbeat, on the network's thread."""
+        self.on_heartbeat: Callable[[str, bytes, int], None] = lambda _topic, _message, _at_us: None
+        """Told of each heartbeat and when it came, on the network's thread."""
         client = Client(
             CallbackAPIVersion.VERSION2, "truck", protocol=MQTTProtocolVersion.MQTTv5,
             manual_ack=True,
@@ -169,7 +169,7 @@ class Intake:
         if message.qos == 0:
             return  # relays never send it, and no window of the broker bounds it
         if topics.is_heartbeat(message.topic):  # says nothing that a journal has to keep
-            self.on_heartbeat(message.topic, bytes(message.payload))
+            self.on_heartbeat(message.topic, bytes(message.payload), self._now_us())
             self._client.ack(message.mid, message.qos)
             return
         # an exception here would end paho's thread, so nothing is judged here

@@ -40,24 +40,25 @@ class Nodes:
         """Prepare; `folder` is where configurations are laid."""
         self._folder, self._roster, self._authority = folder, roster, authority_public
         self._key, self._intake, self._alarms = key, intake, alarms
-        self._arrived: deque[tuple[str, bytes]] = deque(maxlen=_WAITING_MAX)
+        self._arrived: deque[tuple[str, bytes, int]] = deque(maxlen=_WAITING_MAX)
         self._beats: dict[str, Heartbeat] = {}
+        self._ahead_s: dict[str, float] = {}
         self._told: dict[str, bytes] = {}
         self._told_in = 0
         self._lock = threading.Lock()
         self.refused: Counter[str] = Counter()
         """Heartbeats refused, by reason."""
 
-    def arrived(self, topic: str, message: bytes) -> None:
+    def arrived(self, topic: str, message: bytes, at_us: int) -> None:
         """A heartbeat came; of more than a turn can hold the oldest are let go."""
-        self._arrived.append((topic, message))
+        self._arrived.append((topic, message, at_us))
 
     def turn(self) -> None:
         """Answer what came, and have the broker keep what was laid for relays."""
         for _ in range(len(self._arrived)):
-            topic, message = self._arrived.popleft()
+            topic, message, at_us = self._arrived.popleft()
             try:
-                self._answer(topic.rpartition("/")[2], message)
+                self._answer(topic.rpartition("/")[2], message, at_us)
             except Refused as error:
                 self.refused[error.reason.value] += 1
         self._tell()
@@ -71,7 +72,7 @@ class Nodes:
     def row(self, relay: str, now_s: float) -> dict[str, Any]:
         """What a relay's last heartbeat said; None where it has not said it."""
         with self._lock:
-            beat = self._beats.get(relay)
+            beat, ahead_s = self._beats.get(relay), self._ahead_s.get(relay)
         wanted = self._told.get(topics.node(relay))
         return {
             "config_digest": beat.digest or None if beat else None,
@@ -79,6 +80,7 @@ class Nodes:
             "config_offered": config_digest(wanted) if wanted else None,
             "slot": beat.slot or None if beat else None,
             "on_trial": beat.on_trial if beat else None,
+            "clock_ahead_s": ahead_s,
             "roster_version": beat.roster_version if beat else None,
             "certificate_days": _days(beat.certificate_to_s - now_s)
             if beat and beat.certificate_to_s
@@ -88,7 +90,7 @@ class Nodes:
             else None,
         }
 
-    def _answer(self, relay: str, message: bytes) -> None:
+    def _answer(self, relay: str, message: bytes, at_us: int) -> None:
         roster = self._roster()
         public = roster.relay_key(relay).sign_public
         beat = decode_heartbeat(message, relay, public, roster.event_id)
@@ -97,6 +99,8 @@ class Nodes:
             raise Refused(Reason.REPLAY, f"heartbeat {beat.number} of boot {beat.boot}")
         with self._lock:
             self._beats[relay] = beat
+            # by the clocks of both and the way between them, so a little less than it truly is
+            self._ahead_s[relay] = round((beat.at_us - at_us) / 1e6, 1) + 0.0
         seen = Seen(relay, beat.boot, beat.number, beat.digest)
         self._intake.publish(topics.seen(relay), encode_seen(seen, self._key, roster.event_id))
 

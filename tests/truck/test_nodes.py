@@ -66,7 +66,7 @@ def relay_of(event: Event) -> Credentials:
 
 def beat(event: Event, number: int = 1, *, key: SigningKey | None = None) -> bytes:
     said = Heartbeat(
-        relay=RELAY, boot=7, number=number, at_us=0, digest="ab" * 32, version=3, slot="b",
+        relay=RELAY, boot=7, number=number, at_us=2_940_000, digest="ab" * 32, version=3, slot="b",
         on_trial=True, roster_version=1, certificate_to_s=int(NOW_S) + 86400, heard_at_us=0,
         spool_bytes=1, spool_bytes_max=4,
     )  # fmt: skip
@@ -104,18 +104,19 @@ def test_a_heartbeat_is_shown_and_answered(event: Event, broker: Broker, nodes: 
     assert (seen.boot, seen.number, seen.digest) == (7, 1, "ab" * 32)
     row = nodes.row(RELAY, NOW_S)
     assert (row["config_version"], row["slot"], row["on_trial"]) == (3, "b", True)
+    assert row["clock_ahead_s"] == 2.9  # the fixture's truck took it at its second 0
     assert (row["roster_version"], row["certificate_days"], row["spool_share"]) == (1, 1.0, 0.25)
     relay.close()
 
 
 def test_a_replayed_or_forged_heartbeat_is_refused_by_name(event: Event, nodes: Nodes) -> None:
     topic = topics.heartbeat(RELAY)
-    nodes.arrived(topic, beat(event, 2))
-    nodes.arrived(topic, beat(event, 2))
-    nodes.arrived(topic, beat(event, 1))
-    nodes.arrived(topic, beat(event, 3, key=SigningKey(bytes(32))))
-    nodes.arrived(topic, b"noise")
-    nodes.arrived(topics.heartbeat("nobody"), beat(event, 3))
+    nodes.arrived(topic, beat(event, 2), 0)
+    nodes.arrived(topic, beat(event, 2), 0)
+    nodes.arrived(topic, beat(event, 1), 0)
+    nodes.arrived(topic, beat(event, 3, key=SigningKey(bytes(32))), 0)
+    nodes.arrived(topic, b"noise", 0)
+    nodes.arrived(topics.heartbeat("nobody"), beat(event, 3), 0)
     nodes.turn()
     assert nodes.refused == {"replay": 2, "signature": 1, "malformed": 1, "unknown_key": 1}
 
