@@ -5,8 +5,9 @@
     seeds/NAME     the files of that image, as the node would find them where its card is mounted
 
 Nothing goes from the event folder to a relay or a bike but by its image: a relay makes its keys in
-its first boot and is certified at the desk; a bike has the keys that its image holds. A node has a
-machine of its own, here it has a port of its own: that flag alone goes over its configuration.
+its first boot and is certified at the desk; a bike has the keys that its image holds. On the road a
+node has a machine of its own, here a radio port of its own: `--radio` goes over its configuration,
+and no serial line is opened and nothing handed on (`Cast`). All else is as its card says.
 """
 
 import socket
