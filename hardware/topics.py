@@ -3,7 +3,7 @@
 up/l/<relay>   relay to truck, live lane, QoS 1, a bundle
 up/b/<relay>   relay to truck, back-fill lane, QoS 1, a bundle
 up/f/<relay>   relay to truck, QoS 1, a bundle of another relay, handed on
-up/h/<relay>   relay to truck, QoS 1, a signed heartbeat
+up/h/<relay>   relay to truck, QoS 1 to the broker and 0 on, a signed heartbeat
 ack/<relay>    truck to relay, QoS 0, a signed commit acknowledgement
 seen/<relay>   truck to relay, QoS 0, signed: the configuration its heartbeat named was seen
 node/<relay>   truck to relay, retained, QoS 1: its newest configuration, signed by the authority
@@ -15,7 +15,8 @@ import re
 
 from hardware.errors import Reason, Refused
 
-UP = "up/+/+"
+BUNDLES = ("up/l/+", "up/b/+", "up/f/+")
+BEATS = "up/h/+"
 _LANES = (["up", "l"], ["up", "b"], ["up", "f"])
 ROSTER = "roster"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")

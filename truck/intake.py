@@ -151,7 +151,10 @@ class Intake:
             self.last_error = f"the broker refused the truck: {code}"
             return
         lanes = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
-        client.subscribe(topics.UP, options=lanes)
+        # without a PUBACK of their own: those must go out in the order the messages came (MQTT 5,
+        # 4.6), and a bundle's goes out only after its commit
+        beats = SubscribeOptions(qos=0, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+        client.subscribe([*((topic, lanes) for topic in topics.BUNDLES), (topics.BEATS, beats)])
         if self._roster:
             client.publish(topics.ROSTER, self._roster, qos=1, retain=True)
 
@@ -166,12 +169,11 @@ class Intake:
             self.last_error = f"the link to the broker was lost: {code}"
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        if message.qos == 0:
-            return  # relays never send it, and no window of the broker bounds it
         if topics.is_heartbeat(message.topic):  # says nothing that a journal has to keep
             self.on_heartbeat(message.topic, bytes(message.payload), self._now_us())
-            self._client.ack(message.mid, message.qos)
             return
+        if message.qos == 0:
+            return  # relays never send it, and no window of the broker bounds it
         # an exception here would end paho's thread, so nothing is judged here
         arrived = Message(message.topic, bytes(message.payload), self._now_us())
         self._arrived.append(Arrival(arrived, message.mid, message.qos))
