@@ -58,7 +58,7 @@ format: setup  ## rewrite the code in the house style
 	$(BIN)/ruff format .
 
 bench: setup  ## measured ratios, printed and written to build/bench.json
-	PYTHONPATH=tests $(BIN)/python tests/bench/run.py
+	PYTHONPATH=.:tests $(BIN)/python tests/bench/run.py
 
 score: setup  ## the aims of the race logic beside their figures, written to build/score.json
 	$(BIN)/python tests/score/run.py
