@@ -7,7 +7,7 @@ from pathlib import Path
 from hardware import flash_ledger, keys
 from hardware.authority import newest_roster
 from hardware.chip import read_region
-from hardware.errors import Damaged, NotInitialised, Refused
+from hardware.errors import Refused
 from hardware.flash_ledger import Entry
 from hardware.nvs import TransponderConfig
 from hardware.packet import kid_of
@@ -122,16 +122,7 @@ def _by_roster(config: TransponderConfig, roster: Roster) -> tuple[Verdict, str]
 
 def _entries(event: Path) -> dict[str, list[Entry]]:
     """The ledger's lines by serial, oldest first."""
-    try:
-        ledger = flash_ledger.read(event)
-    except NotInitialised:
-        return {}
-    if ledger.problems:
-        raise Damaged(
-            "the flash ledger is not as it was written, so it proves nothing; see "
-            f"`hardware ledger verify {event}`"
-        )
     lines: dict[str, list[Entry]] = {}
-    for entry in ledger.entries:
+    for entry in flash_ledger.sound_entries(event):
         lines.setdefault(entry.serial, []).append(entry)
     return lines

@@ -15,7 +15,7 @@ from hardware import flash_ledger
 from hardware.authority import newest_roster
 from hardware.clock import Clock
 from hardware.enrolment_desk import TOKEN_VALID_S, new_token, tokens
-from hardware.errors import Damaged, Misconfigured, NotInitialised, TruckError, Unsafe
+from hardware.errors import Damaged, Misconfigured, TruckError, Unsafe
 from hardware.flash_ledger import Entry
 from hardware.fleet import Plan, seed_of
 from hardware.targets import Image, Target, image_digest, seed_on
@@ -158,16 +158,8 @@ def proven_relays(event: Path, plans: Sequence[Plan], now_s: float) -> dict[str,
     Raises:
         Damaged: the ledger was changed.
     """
-    try:
-        ledger = flash_ledger.read(event)
-    except NotInitialised:
-        return {}
-    if ledger.problems:
-        raise Damaged(
-            "the flash ledger is not as it was written, so it proves nothing; see "
-            f"`hardware ledger verify {event}`"
-        )
-    newest = {entry.name: entry for entry in ledger.entries if entry.role == "relay"}
+    entries = flash_ledger.sound_entries(event)
+    newest = {entry.name: entry for entry in entries if entry.role == "relay"}
     begun_s = {token.name: token.expires_s - TOKEN_VALID_S for token, _ in tokens(event)}
     digests = {plan.member.name: (plan.member.serial, plan.digest) for plan in plans}
     return {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hardware import keys
 from hardware.chained_log import ChainedLog, Head, Log
-from hardware.errors import NotInitialised
+from hardware.errors import Damaged, NotInitialised
 from hardware.signing import SigningKey
 
 
@@ -64,6 +64,24 @@ def read(folder: Path) -> Ledger:
             f"{folder} has no flash ledger: nothing has been flashed here yet", "Flash something."
         )
     return LEDGER.read(folder, keys.read_key(public_path, "ledger public key"))
+
+
+def sound_entries(folder: Path) -> Sequence[Entry]:
+    """An event's lines, oldest first, none of them changed; none where nothing was flashed yet.
+
+    Raises:
+        Damaged: the ledger is not as it was written.
+    """
+    try:
+        ledger = read(folder)
+    except NotInitialised:
+        return ()
+    if ledger.problems:
+        raise Damaged(
+            "the flash ledger is not as it was written, so it proves nothing; see "
+            f"`hardware ledger verify {folder}`"
+        )
+    return ledger.entries
 
 
 def examine(data: bytes, head_bytes: bytes, public: bytes) -> Ledger:

@@ -12,7 +12,7 @@ import typer
 from hardware import flash_ledger, keys
 from hardware.authority import newest_roster
 from hardware.crew import read_crew
-from hardware.errors import Damaged, Misconfigured, NotInitialised
+from hardware.errors import Misconfigured
 from hardware.flash_ledger import Entry
 from hardware.label import Label, label_of, read_label
 from hardware.label_sheet import COLUMNS, ROWS, print_labels
@@ -82,16 +82,7 @@ def label(
 
 def _newest_entries(event: Path) -> dict[str, Entry]:
     """The last line of each serial in the flash ledger."""
-    try:
-        ledger = flash_ledger.read(event)
-    except NotInitialised:
-        return {}
-    if ledger.problems:
-        raise Damaged(
-            "the flash ledger is not as it was written, so it proves nothing; see "
-            f"`hardware ledger verify {event}`"
-        )
-    return {entry.serial: entry for entry in ledger.entries}
+    return {entry.serial: entry for entry in flash_ledger.sound_entries(event)}
 
 
 def _wrong(read: Label, event: str, entry: Entry | None) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hardware import flash_ledger, keys
 from hardware.authority import newest_roster
-from hardware.errors import Damaged, NotInitialised, Refused
+from hardware.errors import Damaged, Refused
 from hardware.flash_ledger import Entry
 from hardware.fleet import node_path
 from hardware.node import config_digest, open_node
@@ -61,17 +61,8 @@ class Witness:
         self._event = event
         _, self._roster = newest_roster(event)
         self._public = keys.read_key(event / "authority.pub", "authority public key")
-        try:
-            ledger = flash_ledger.read(event)
-        except NotInitialised:
-            self._entries: list[Entry] = []
-            return
-        if ledger.problems:
-            raise Damaged(
-                "the flash ledger is not as it was written, so it proves nothing; see "
-                f"`hardware ledger verify {event}`"
-            )
-        self._entries = [entry for entry in ledger.entries if entry.role == "relay"]
+        entries = flash_ledger.sound_entries(event)
+        self._entries = [entry for entry in entries if entry.role == "relay"]
 
     def entry(self, name: str, image_sha256: str | None = None) -> Entry | None:
         """The newest line of a relay, or of that very image of it."""

@@ -95,7 +95,7 @@ LATENCY = {
         "journal": {"p50_s": 0.11, "p99_s": 0.21}, "frame": {"p50_s": 0.53, "p99_s": 1.0},
         "commit": {"p50_s": 0.03, "p99_s": 0.07},
     },
-}  # fmt: skip  # as `truck demo --headless --json` printed it
+}  # fmt: skip  # about what `make bench` printed on 28 November
 
 
 def picture(
